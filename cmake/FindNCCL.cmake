@@ -1,0 +1,20 @@
+# NCCL::NCCL: the library that LibTorch itself uses (the nvidia-nccl wheel beside it), by full path, first in RPATH.
+# An older NCCL of the toolkit lacks symbols that libtorch_cuda needs.
+get_filename_component(_rn_site ${LibTorch_ROOT} DIRECTORY)
+find_path(NCCL_INCLUDE_DIR nccl.h PATHS ${_rn_site}/nvidia/nccl/include NO_DEFAULT_PATH)
+find_file(NCCL_LIBRARY libnccl.so.2 PATHS ${_rn_site}/nvidia/nccl/lib NO_DEFAULT_PATH)
+find_path(NCCL_INCLUDE_DIR nccl.h)
+find_library(NCCL_LIBRARY nccl)
+if(NCCL_INCLUDE_DIR)
+  file(STRINGS ${NCCL_INCLUDE_DIR}/nccl.h _rn_nccl_lines REGEX "define NCCL_(MAJOR|MINOR|PATCH) ")
+  string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+).*" "\\1.\\2.\\3" NCCL_VERSION "${_rn_nccl_lines}")
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(NCCL REQUIRED_VARS NCCL_LIBRARY NCCL_INCLUDE_DIR VERSION_VAR NCCL_VERSION)
+if(NCCL_FOUND AND NOT TARGET NCCL::NCCL)
+  get_filename_component(_rn_nccl_dir ${NCCL_LIBRARY} DIRECTORY)
+  add_library(NCCL::NCCL SHARED IMPORTED)
+  set_target_properties(NCCL::NCCL PROPERTIES IMPORTED_LOCATION ${NCCL_LIBRARY}
+                        INTERFACE_INCLUDE_DIRECTORIES ${NCCL_INCLUDE_DIR})
+  target_link_options(NCCL::NCCL INTERFACE "LINKER:-rpath,${_rn_nccl_dir}")
+endif()

@@ -1,0 +1,59 @@
+// Sums the flat gradient over the ranks, bucket by bucket, while backward still runs.
+//
+// Callers say which parameter's gradient is complete (`ready`); a bucket's all-reduce starts when all its entries are
+// ready and all earlier buckets have been started, so every rank starts the same buckets in the same order, whatever
+// order its hooks fire in. `finalize` starts the rest (frozen or unused parameters count as zero, and a rank without
+// samples calls nothing but finalize) and returns when the sums are in place. Not thread-safe: called from the thread
+// that runs backward (LibTorch runs CPU backward on the calling thread).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/communicator.h"
+#include "core/flat_layout.h"
+
+namespace rn::dist {
+
+class GradientReducer {
+ public:
+  // Borrows all; `gradient` is the whole flat gradient, best allocated by the communicator.
+  // REQUIRES: gradient.size() == layout.size() * size_of(dtype).
+  GradientReducer(Communicator& communicator, const FlatLayout& layout, std::span<std::byte> gradient, DType dtype,
+                  DType wire);
+
+  // The gradient of layout.entries()[entry] is complete for this step. Accumulation: call it in the last shard only.
+  void ready(std::size_t entry);
+
+  // Starts what is left, waits for all buckets, and prepares the next step.
+  void finalize();
+
+  // What happened since the last finalize began, for tests and traces: entry ready or bucket started, in order.
+  struct Event {
+    enum class Kind { kReady, kStarted, kFinalize } kind;
+    std::size_t index;                 // entry or bucket; 0 for kFinalize
+  };
+  const std::vector<Event>& trace() const { return trace_; }
+
+  double wait_seconds() const { return wait_seconds_; }   // host time spent waiting in the last finalize
+
+ private:
+  void start_next_bucket();
+
+  Communicator& communicator_;
+  const FlatLayout& layout_;
+  const std::span<std::byte> gradient_;
+  const DType dtype_;
+  const DType wire_;
+  std::vector<std::size_t> entries_in_bucket_;   // constant after construction
+  std::vector<std::size_t> pending_;             // entries not ready, per bucket
+  std::vector<bool> entry_ready_;
+  std::size_t next_bucket_ = 0;                  // all before it are started
+  std::vector<Work> works_;
+  std::vector<Event> trace_;
+  double wait_seconds_ = 0;
+};
+
+}  // namespace rn::dist
