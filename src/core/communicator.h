@@ -14,7 +14,8 @@
 
 namespace rn {
 
-// A started collective. Destroying an unfinished Work waits for it. Move-only.
+// A started collective. Destroying an unfinished Work waits for it, unless an exception is unwinding this rank: then
+// its peers may never arrive, and the communicator is abandoned instead. Move-only.
 class Work {
  public:
   // What an implementation provides.
@@ -24,6 +25,14 @@ class Work {
     virtual bool done() const = 0;
     virtual void wait() = 0;                       // host: returns when the result may be read by the host
     virtual void order_after(void* stream) = 0;    // device: work queued on `stream` later sees the result
+    // The last owner lets go: afterwards the collective touches the caller's memory no more, or is ordered. A failure
+    // is not lost: every later collective of the communicator reports it.
+    virtual void release() noexcept {
+      try {
+        wait();
+      } catch (...) {
+      }
+    }
   };
 
   Work() = default;                                // already done
@@ -31,19 +40,21 @@ class Work {
   Work(Work&&) noexcept = default;
   Work& operator=(Work&& other) noexcept {
     if (this != &other) {
-      wait();
+      if (state_) state_->release();
       state_ = std::move(other.state_);
     }
     return *this;
   }
-  ~Work() { wait(); }
+  ~Work() {
+    if (state_) state_->release();
+  }
 
   bool done() const { return !state_ || state_->done(); }
 
   // Blocks the host until the result is there. A rank whose peers never arrive is ended by the watchdog (exit 7).
+  // Throws the collective's Error, e.g. when ranks started different collectives.
   void wait() {
-    if (state_) state_->wait();
-    state_.reset();
+    if (const auto state = std::move(state_)) state->wait();
   }
 
   // Orders `stream` (a cudaStream_t) after the collective and lets the host go on. On the host: the same as wait().

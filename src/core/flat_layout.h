@@ -22,7 +22,8 @@ namespace rn {
 struct ParameterSpec {
   std::string name;                     // torchvision's, e.g. "layer1.0.conv1.weight"
   std::vector<std::int64_t> shape;
-  std::vector<std::int64_t> strides;    // dense, in any order of dimensions (channels-last convolution weights)
+  std::vector<std::int64_t> strides;    // dense, in any order of dimensions (channels-last convolution weights);
+                                        // empty: row-major
   int group = 0;                        // hyper-parameter group, e.g. 0 decays and 1 does not
 };
 
@@ -50,7 +51,8 @@ class FlatLayout {
   FlatLayout() = default;
 
   // `forward_order`: the parameters in the order in which the model uses them. A bucket is closed when the next
-  // entry would lift it above `bucket_cap` elements; an entry is never split. REQUIRES: unique names, bucket_cap > 0.
+  // entry would lift it above `bucket_cap` elements; an entry is never split, so a larger one is a bucket of its own.
+  // REQUIRES: unique names, dense strides, groups >= 0, bucket_cap > 0; throws InternalError otherwise.
   FlatLayout(std::vector<ParameterSpec> forward_order, std::int64_t bucket_cap);
 
   std::int64_t size() const { return size_; }           // elements of a storage, padding included
@@ -60,10 +62,11 @@ class FlatLayout {
   const std::vector<FlatEntry>& entries() const { return entries_; }       // in layout order
   const FlatEntry& entry(std::string_view name) const;                     // throws InternalError if absent
   const std::vector<Slice>& buckets() const { return buckets_; }           // cover [0, size()) in order
-  // The maximal runs of one group's entries (padding inside a run included), one or more per bucket.
+  // The runs of one group's entries, in layout order, at most one per bucket (groups are sorted inside a bucket and a
+  // run never crosses a bucket). Padding between two entries of a run is inside it, padding behind the last is not.
   std::vector<Slice> group_slices(int group) const;
 
-  // A hash over names, shapes, offsets and groups: equal on all ranks of a run.
+  // A hash over names, shapes, strides, offsets, groups and buckets: equal on all ranks of a run.
   std::uint64_t fingerprint() const;
 
  private:

@@ -10,8 +10,9 @@ namespace rn {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-// Call once the rank is known; before that lines carry no rank. What all ranks would say alike is said by rank 0:
-// info and warnings of other ranks are dropped unless `all_ranks`. Thread-safe after init.
+// Call once the rank is known; before that lines from info upwards appear, without a rank. What all ranks would say alike is said by rank 0:
+// info and warnings of other ranks are dropped unless `all_ranks`; errors and debug lines of every rank appear.
+// Thread-safe after init.
 void init_logging(LogLevel level, int rank, int world_size, bool all_ranks = false);
 
 void log(LogLevel level, std::string_view message);

@@ -26,6 +26,9 @@ enum class Purpose : std::uint32_t {
 // The raw block function: 4 x 32 random bits from a 128-bit counter and a 64-bit key.
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
+// A stream of draws. The words are Philox blocks 0, 1, 2, ... with b in the counter, under a key drawn from
+// (seed, purpose, a); two streams that differ in b alone never share a block. Cheap to make (two blocks of some 10 ns),
+// so one is made per sample. Not thread-safe: every thread makes its own.
 class CounterRandom {
  public:
   CounterRandom(std::uint64_t seed, Purpose purpose, std::uint64_t a, std::uint64_t b);
@@ -33,13 +36,15 @@ class CounterRandom {
   std::uint32_t next();                            // 32 uniform bits
   std::uint32_t below(std::uint32_t bound);        // uniform in [0, bound), unbiased (Lemire 2019); bound > 0
   double uniform();                                // in [0, 1), 53 bits
-  double normal();                                 // standard normal (Box-Muller)
+  double normal();                                 // standard normal (Box-Muller, by the machine's libm)
 
  private:
   std::array<std::uint32_t, 2> key_;
   std::array<std::uint32_t, 4> counter_;
   std::array<std::uint32_t, 4> block_{};
   int used_ = 4;                                   // words of block_ already handed out
+  bool has_spare_normal_ = false;                  // Box-Muller makes two at a time
+  double spare_normal_ = 0.0;
 };
 
 }  // namespace rn
