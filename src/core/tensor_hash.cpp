@@ -12,6 +12,8 @@ static_assert(std::endian::native == std::endian::little, "words are read as the
 constexpr std::uint64_t kPosition = 0x9E3779B97F4A7C15;
 constexpr std::uint64_t kLength = 0xD1B54A32D192ED03;
 constexpr std::size_t kWord = 8;
+constexpr std::size_t kPrefetchBytes =
+    4096;  // so far ahead: virtual machines' own prefetching left 3/4 of the speed
 
 constexpr std::uint64_t mix(std::uint64_t x) {
   x *= 0x94D049BB133111EB;
@@ -36,6 +38,7 @@ std::uint64_t tensor_hash_sum(std::span<const std::byte> bytes, std::uint64_t fi
   std::array<std::uint64_t, 4> sums{};
   std::size_t i = 0;
   for (; i + 4 <= words; i += 4, at += 4 * kWord, key += 4 * kPosition) {
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(at) + kPrefetchBytes));
     sums[0] += mix(load_word(at) + key);
     sums[1] += mix(load_word(at + kWord) + key + kPosition);
     sums[2] += mix(load_word(at + 2 * kWord) + key + 2 * kPosition);
