@@ -1,8 +1,10 @@
-// The abstract communicator: collectives over byte spans with a dtype, and Work, a collective that was started.
+// The abstract communicator: collectives over byte spans with a dtype, and Work, a collective that was
+// started.
 //
-// All ranks call the same collectives in the same order with the same sizes, from one thread per rank. A collective
-// returns at once; its memory must stay valid and untouched until the Work is waited for. Implementations execute
-// collectives in the order in which they were started. Sums are taken in rank order, so every rank holds the same bits.
+// All ranks call the same collectives in the same order with the same sizes, from one thread per rank. A
+// collective returns at once; its memory must stay valid and untouched until the Work is waited for.
+// Implementations execute collectives in the order in which they were started. Sums are taken in one fixed
+// order (on one CPU node rank order), so every rank holds the same bits.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +16,8 @@
 
 namespace rn {
 
-// A started collective. Destroying an unfinished Work waits for it, unless an exception is unwinding this rank: then
-// its peers may never arrive, and the communicator is abandoned instead. Move-only.
+// A started collective. Destroying an unfinished Work waits for it, unless an exception is unwinding this
+// rank: then its peers may never arrive, and the communicator is abandoned instead. Move-only.
 class Work {
  public:
   // What an implementation provides.
@@ -23,10 +25,10 @@ class Work {
    public:
     virtual ~State() = default;
     virtual bool done() const = 0;
-    virtual void wait() = 0;                       // host: returns when the result may be read by the host
-    virtual void order_after(void* stream) = 0;    // device: work queued on `stream` later sees the result
-    // The last owner lets go: afterwards the collective touches the caller's memory no more, or is ordered. A failure
-    // is not lost: every later collective of the communicator reports it.
+    virtual void wait() = 0;                     // host: returns when the result may be read by the host
+    virtual void order_after(void* stream) = 0;  // device: work queued on `stream` later sees the result
+    // The last owner lets go: afterwards the collective touches the caller's memory no more, or is ordered. A
+    // failure is not lost: every later collective of the communicator reports it.
     virtual void release() noexcept {
       try {
         wait();
@@ -35,7 +37,7 @@ class Work {
     }
   };
 
-  Work() = default;                                // already done
+  Work() = default;  // already done
   explicit Work(std::shared_ptr<State> state) : state_(std::move(state)) {}
   Work(Work&&) noexcept = default;
   Work& operator=(Work&& other) noexcept {
@@ -51,13 +53,14 @@ class Work {
 
   bool done() const { return !state_ || state_->done(); }
 
-  // Blocks the host until the result is there. A rank whose peers never arrive is ended by the watchdog (exit 7).
-  // Throws the collective's Error, e.g. when ranks started different collectives.
+  // Blocks the host until the result is there. A rank whose peers never arrive is ended by the watchdog (exit
+  // 7). Throws the collective's Error, e.g. when ranks started different collectives.
   void wait() {
     if (const auto state = std::move(state_)) state->wait();
   }
 
-  // Orders `stream` (a cudaStream_t) after the collective and lets the host go on. On the host: the same as wait().
+  // Orders `stream` (a cudaStream_t) after the collective and lets the host go on. On the host: the same as
+  // wait().
   void order_after(void* stream) {
     if (state_) state_->order_after(stream);
   }
@@ -66,8 +69,9 @@ class Work {
   std::shared_ptr<State> state_;
 };
 
-// Memory that the communicator can reduce without a copy: a window shared by the node's ranks on the CPU, registered
-// device memory on a GPU. Zero-filled, aligned to 4096 bytes; outlives nothing that points into it.
+// Memory that the communicator can reduce without a copy: a window shared by the node's ranks on the CPU,
+// registered device memory on a GPU. Zero-filled, aligned to 4096 bytes; outlives nothing that points into
+// it.
 class Buffer {
  public:
   virtual ~Buffer() = default;
@@ -80,16 +84,19 @@ class Communicator {
 
   virtual int rank() const = 0;
   virtual int world_size() const = 0;
-  virtual std::string_view backend() const = 0;    // "single", "mpi" or "nccl", for logs
-  virtual bool on_device() const = 0;              // spans are device memory
+  virtual std::string_view backend() const = 0;  // "single", "mpi" or "nccl", for logs
+  virtual bool on_device() const = 0;            // spans are device memory
 
   // Collective. Every rank asks for the same size.
   [[nodiscard]] virtual std::shared_ptr<Buffer> allocate(std::size_t bytes) = 0;
 
-  // data := sum over ranks, in place. dtype: f32, f64, i32 or i64; size a multiple of the dtype's. `wire` below the
-  // dtype (bf16 for f32) rounds each contribution for the transport, sums in float32 and rounds the sum once.
+  // data := sum over ranks, in place. dtype: f32, f64, i32 or i64; size a multiple of the dtype's. `wire`
+  // below the dtype (bf16 for f32) rounds each contribution for the transport, sums in float32 and rounds the
+  // sum once.
   [[nodiscard]] virtual Work all_reduce(std::span<std::byte> data, DType dtype, DType wire) = 0;
-  [[nodiscard]] Work all_reduce(std::span<std::byte> data, DType dtype) { return all_reduce(data, dtype, dtype); }
+  [[nodiscard]] Work all_reduce(std::span<std::byte> data, DType dtype) {
+    return all_reduce(data, dtype, dtype);
+  }
 
   // data of every rank := data of `root`.
   [[nodiscard]] virtual Work broadcast(std::span<std::byte> data, int root) = 0;

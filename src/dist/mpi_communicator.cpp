@@ -1,0 +1,142 @@
+#include "dist/mpi_communicator.h"
+
+#include <atomic>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "dist/collective.h"
+#include "dist/collective_queue.h"
+#include "dist/mpi_collectives.h"
+#include "dist/mpi_topology.h"
+#include "dist/progress_board.h"
+#include "dist/single_communicator.h"
+
+namespace rn::dist {
+
+struct MpiCommunicator::Impl {
+  Impl(ProgressBoard* progress_board, int ranks_per_node)
+      : row(progress_board ? &progress_board->mine() : nullptr),
+        topology(ranks_per_node),
+        collectives(topology, abandoned),
+        queue(abandoned) {}
+
+  // The buffer that holds all of `data`, or null. Called from the caller's thread only.
+  std::shared_ptr<SharedBuffer> find_buffer(std::span<const std::byte> data) {
+    std::erase_if(buffers, [](const auto& buffer) { return buffer.expired(); });
+    for (const auto& weak : buffers) {
+      auto buffer = weak.lock();
+      if (!buffer) continue;  // the queue's thread held the last reference
+      const auto bytes = buffer->bytes();
+      const std::less_equal<const std::byte*> not_after;
+      if (not_after(bytes.data(), data.data()) &&
+          not_after(data.data() + data.size(), bytes.data() + bytes.size())) {
+        return buffer;
+      }
+    }
+    return nullptr;
+  }
+
+  CollectiveCall new_call(CollectiveKind kind, std::size_t bytes) {
+    CollectiveCall call;
+    call.number = ++started;
+    call.kind = kind;
+    call.bytes = bytes;
+    return call;
+  }
+
+  template <typename Run>
+  Work start(const CollectiveCall& call, Run run) {
+    return queue.start([this, call, run = std::move(run)] {
+      if (row) {
+        row->collective_kind.store(static_cast<std::uint32_t>(call.kind), std::memory_order_relaxed);
+        row->collective_bytes.store(static_cast<std::int64_t>(call.bytes), std::memory_order_relaxed);
+        row->collective.store(call.number, std::memory_order_relaxed);
+      }
+      run(call);
+      if (row) row->finished_collective.store(call.number, std::memory_order_relaxed);
+    });
+  }
+
+  BoardRow* const row;
+  std::atomic<bool> abandoned{false};
+  const Topology topology;
+  MpiCollectives collectives;                        // of the queue's thread
+  std::vector<std::weak_ptr<SharedBuffer>> buffers;  // of the caller's thread
+  std::int64_t started = 0;                          // collectives; of the caller's thread
+  std::int64_t allocated = 0;                        // buffers ever; of the caller's thread
+  CollectiveQueue queue;                             // last: its thread ends first
+};
+
+MpiCommunicator::MpiCommunicator(ProgressBoard* board, int ranks_per_node)
+    : impl_(std::make_unique<Impl>(board, ranks_per_node)) {}
+
+MpiCommunicator::~MpiCommunicator() = default;
+
+int MpiCommunicator::rank() const { return impl_->topology.rank; }
+int MpiCommunicator::world_size() const { return impl_->topology.world_size; }
+int MpiCommunicator::node_count() const { return impl_->topology.node_count(); }
+int MpiCommunicator::local_rank() const { return impl_->topology.local_rank; }
+int MpiCommunicator::local_size() const { return impl_->topology.local_size; }
+void MpiCommunicator::abandon() noexcept { impl_->queue.abandon(); }
+
+std::shared_ptr<Buffer> MpiCommunicator::allocate(std::size_t bytes) {
+  std::shared_ptr<SharedBuffer> buffer;
+  const std::int64_t id = impl_->allocated++;
+  impl_
+      ->start(impl_->new_call(CollectiveKind::kAllocate, bytes),
+              [&](const CollectiveCall& call) { buffer = impl_->collectives.allocate(call, id); })
+      .wait();
+  impl_->buffers.push_back(buffer);
+  return buffer;
+}
+
+Work MpiCommunicator::all_reduce(std::span<std::byte> data, DType dtype, DType wire) {
+  check_all_reduce(data.size(), dtype, wire);
+  CollectiveCall call = impl_->new_call(CollectiveKind::kAllReduce, data.size());
+  call.dtype = dtype;
+  call.wire = wire;
+  auto buffer = impl_->find_buffer(data);
+  if (buffer) {
+    call.buffer = buffer->id();
+    call.offset = static_cast<std::uint64_t>(data.data() - buffer->bytes().data());
+  }
+  return impl_->start(call,
+                      [impl = impl_.get(), data, buffer = std::move(buffer)](const CollectiveCall& mine) {
+                        impl->collectives.all_reduce(mine, data, buffer.get());
+                      });
+}
+
+Work MpiCommunicator::broadcast(std::span<std::byte> data, int root) {
+  RN_CHECK(root >= 0 && root < world_size(), "broadcast from rank ", root, " of ", world_size());
+  CollectiveCall call = impl_->new_call(CollectiveKind::kBroadcast, data.size());
+  call.root = root;
+  auto buffer = impl_->find_buffer(data);
+  if (buffer) {
+    call.buffer = buffer->id();
+    call.offset = static_cast<std::uint64_t>(data.data() - buffer->bytes().data());
+  }
+  return impl_->start(call,
+                      [impl = impl_.get(), data, buffer = std::move(buffer)](const CollectiveCall& mine) {
+                        impl->collectives.broadcast(mine, data, buffer.get());
+                      });
+}
+
+Work MpiCommunicator::all_gather(std::span<const std::byte> mine, std::span<std::byte> all) {
+  RN_CHECK(all.size() == mine.size() * static_cast<std::size_t>(world_size()), all.size(), " bytes for ",
+           world_size(), " parts of ", mine.size());
+  return impl_->start(impl_->new_call(CollectiveKind::kAllGather, mine.size()),
+                      [impl = impl_.get(), mine, all](const CollectiveCall& call) {
+                        impl->collectives.all_gather(call, mine, all);
+                      });
+}
+
+void MpiCommunicator::barrier() {
+  impl_
+      ->start(impl_->new_call(CollectiveKind::kBarrier, 0),
+              [impl = impl_.get()](const CollectiveCall& call) { impl->collectives.barrier(call); })
+      .wait();
+}
+
+}  // namespace rn::dist
