@@ -7,24 +7,24 @@
 namespace rn::data {
 
 struct DataOptions {
-  std::string dataset = "cifar10";        // cifar10 | synthetic
-  std::string root;                       // empty: $RN_CIFAR10_DIR, else ./data/cifar10
-  std::int64_t validation = 0;            // training images held out as the split "val", drawn by seed
-  std::int64_t synthetic_train = 2000;    // dataset: synthetic
+  std::string dataset = "cifar10";      // cifar10 | synthetic
+  std::string root;                     // empty: $RN_CIFAR10_DIR, else ./data/cifar10
+  std::int64_t validation = 0;          // training images held out as the split "val", drawn by seed
+  std::int64_t synthetic_train = 2000;  // dataset: synthetic
   std::int64_t synthetic_test = 500;
-  int workers = 1;                        // threads that prepare batches ahead of the step
-  int prefetch = 2;                       // batches kept ready
+  int workers = 1;   // threads that prepare batches ahead of the step
+  int prefetch = 2;  // batches kept ready
 };
 
 enum class CropMode { kZero, kReflect };
 enum class Flip { kNone, kRandom, kAlternating };
 
 struct AugmentOptions {
-  int crop_padding = 4;                   // 0: no crop
+  int crop_padding = 4;  // 0: no crop
   CropMode crop_mode = CropMode::kReflect;
   Flip flip = Flip::kRandom;
-  int cutout = 0;                         // side of the square that is blanked (DeVries and Taylor 2017); 0: none
-  std::string normalize = "cifar10";      // cifar10 | imagenet | half | none
+  int cutout = 0;                     // side of the square that is blanked (DeVries and Taylor 2017); 0: none
+  std::string normalize = "cifar10";  // cifar10 | imagenet | half | none
 };
 
 }  // namespace rn::data
