@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# Steps of launch/test that are no ctest entries, each counted as one test. Sourced after common.sh and build.sh.
+
+RN_TEST_LOGS=$RN_ROOT/build/test-logs
+RN_CHECKS=$RN_TEST_LOGS/checks.tsv
+
+start_checks() {
+  rm -rf "$RN_TEST_LOGS"
+  mkdir -p "$RN_TEST_LOGS"
+  : >"$RN_CHECKS"
+}
+
+record_check() { printf '%s\t%s\t%s\n' "$1" "$2" "${3:-}" >>"$RN_CHECKS"; }
+
+# check NAME COMMAND...: runs it with its output in a log, which is shown at the end if it fails.
+check() {
+  local name=$1 log
+  log=$RN_TEST_LOGS/${name//[^A-Za-z0-9.-]/_}.log
+  shift
+  if "$@" >"$log" 2>&1 </dev/null; then
+    say "  passed  $name"
+    record_check "$name" passed
+  else
+    say "  FAILED  $name"
+    record_check "$name" failed "$log"
+    return 1
+  fi
+}
+
+# The project's own files: tracked ones, and new ones that git does not ignore.
+project_files() { git -C "$RN_ROOT" ls-files --cached --others --exclude-standard -- "$@" | sort -u; }
+
+clang_format_check() {
+  local formatter files
+  cd "$RN_ROOT" || return
+  formatter=$(command -v clang-format-19 || printf '%s\n' "$RN_DEPS/venv-test/bin/clang-format")
+  mapfile -t files < <(project_files '*.cpp' '*.h' '*.cu' '*.cuh' | while read -r file; do [ -e "$file" ] && echo "$file"; done)
+  "$formatter" --version && "$formatter" --dry-run -Werror "${files[@]}"
+}
+
+# Not on every machine, and not needed to use the program: skipped where it is missing.
+shellcheck_check() {
+  cd "$RN_ROOT" || return
+  shellcheck -x launch/setup launch/run launch/quickstart launch/test launch/lib/*.sh .ci/run tests/launch/*.sh
+}
+
+static_checks() {
+  check clang-format clang_format_check || true
+  if have shellcheck; then
+    check shellcheck shellcheck_check || true
+  elif [ -n "${CI:-}" ] && apt_install shellcheck >/dev/null 2>&1; then
+    check shellcheck shellcheck_check || true
+  else
+    record_check shellcheck skipped
+  fi
+}
+
+# test_build NAME PRESET FOLDER FLAVOUR [ctest options]: configures, builds and runs the tests of one build folder;
+# status 1: it did not build.
+test_build() {
+  local name=$1 preset=$2 folder=$3
+  shift 3
+  say "building $name in ${folder#"$RN_ROOT/"} (log: ${RN_TEST_LOGS#"$RN_ROOT/"}/)"
+  check "$name: configure" configure "$preset" "$folder" -D RN_BUILD_TESTS=ON || return 1
+  # shellcheck disable=SC2086  # several targets
+  check "$name: build" build "$folder" ${RN_TEST_TARGETS:-} || return 1
+  run_ctest "$folder" "$@"
+}
+
+# run_ctest FOLDER [options]: what fails is counted from the results, so its status does not matter.
+run_ctest() {
+  local folder=$1 results=$1/test-results
+  shift
+  rm -rf "$results"
+  mkdir -p "$results"
+  ctest --test-dir "$folder" --show-only=json-v1 "$@" >"$results/ctest.json"
+  run ctest --test-dir "$folder" -j "${RN_TEST_JOBS:-2}" --output-junit "$results/ctest.xml" --no-tests=error "$@" \
+    </dev/null || true
+  RN_TESTED+=("$folder")
+}
+
+# smoke NAME FOLDER: the built program starts, and trains a few steps on 1 and 2 ranks.
+smoke() {
+  local name=$1 folder=$2 scratch ranks
+  scratch=$(mktemp -d)
+  check "$name: --version" "$folder/bin/rn_dist" --version || true
+  for ranks in 1 2; do
+    check "$name: debug run on $ranks rank(s)" env RN_BUILD_DIR="$folder" "$RN_ROOT/launch/run" -n "$ranks" \
+      "$RN_ROOT/configs/debug.yaml" "run.dir=$scratch/$ranks" || true
+  done
+  rm -rf "$scratch"
+}

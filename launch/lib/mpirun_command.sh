@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# How many ranks, and the mpirun command that starts them. Sourced by launch/run after common.sh.
+
+# Open MPI and libraries that launch/setup unpacked into .deps/, where it had to.
+use_own_packages() {
+  do_without_ssh
+  # shellcheck source=/dev/null
+  if [ -d "$RN_DEPS/root/usr" ] && [ -r "$RN_DEPS/env.sh" ]; then . "$RN_DEPS/env.sh"; fi
+}
+
+# Ranks that a hostfile's lines sum up to; a line without slots counts $2.
+hostfile_ranks() {
+  awk -v default="$2" '{ sub(/#.*/, "") } NF {
+      slots = default
+      for (i = 2; i <= NF; ++i) if ($i ~ /^slots=/) slots = substr($i, 7)
+      sum += slots
+    } END { print sum + 0 }' "$1"
+}
+
+# Ranks of one node: its GPUs, else its cores divided by 8.
+node_ranks() {
+  local gpus cores
+  gpus=$(gpu_count)
+  if [ "$gpus" -gt 0 ]; then
+    printf '%s\n' "$gpus"
+    return
+  fi
+  cores=$(core_count)
+  if [ "$cores" -ge 8 ]; then printf '%s\n' $((cores / 8)); else printf '1\n'; fi
+}
+
+auto_ranks() {
+  if [ -n "$1" ]; then
+    hostfile_ranks "$1" "$(node_ranks)"
+  elif [ -n "${SLURM_JOB_ID:-}" ] && [ -n "${SLURM_NTASKS:-}" ]; then
+    printf '%s\n' "$SLURM_NTASKS"
+  else
+    node_ranks
+  fi
+}
+
+# mpirun_command auto|N HOSTFILE: sets RN_LAUNCH to the words before the program; empty for one rank on this node, which
+# needs no MPI.
+mpirun_command() {
+  local ranks=$1 hosts=$2 extra=() name
+  if [ "$ranks" = auto ]; then ranks=$(auto_ranks "$hosts"); fi
+  [ "$ranks" -gt 0 ] || die 2 "$hosts names no hosts"
+  RN_LAUNCH=()
+  if [ "$ranks" -eq 1 ] && [ -z "$hosts" ] && [ -z "${RN_MPIRUN_ARGS:-}" ]; then return; fi
+
+  # Ranks widen and pin their own core masks: --bind-to none.
+  RN_LAUNCH=("${RN_MPIRUN:-mpirun}" -np "$ranks" --bind-to none)
+  have "${RN_LAUNCH[0]}" || die 3 "${RN_LAUNCH[0]} not found: launch/setup installs Open MPI"
+  if [ "$(id -u)" -eq 0 ]; then RN_LAUNCH+=(--allow-run-as-root); fi
+  if [ -n "$hosts" ]; then
+    RN_LAUNCH+=(--hostfile "$hosts")
+    for name in $(compgen -e | grep -E '^(RN_|NCCL_|CUDA_VISIBLE_DEVICES$|LD_LIBRARY_PATH$|OPAL_|PMIX_INSTALL_PREFIX$)'); do
+      RN_LAUNCH+=(-x "$name")
+    done
+  elif [ -z "${SLURM_JOB_ID:-}" ]; then
+    # One node: no network, and no probing for one. Gradients travel through rn_dist's own shared window, so what
+    # remains are short messages, for which copying from another process's memory (often forbidden in containers,
+    # which then prints warnings) gains nothing.
+    RN_LAUNCH+=(--mca pml ob1 --mca btl "self,vader" --mca btl_vader_single_copy_mechanism none)
+    if [ "$ranks" -gt "$(physical_core_count)" ]; then RN_LAUNCH+=(--oversubscribe); fi
+  fi
+  read -ra extra <<<"${RN_MPIRUN_ARGS:-}"
+  RN_LAUNCH+=(${extra[@]+"${extra[@]}"})
+}

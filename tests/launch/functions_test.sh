@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# The small functions of launch/lib: tables of inputs and expected outputs.
+set -uo pipefail
+
+root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
+# shellcheck source=launch/lib/common.sh
+. "$root/launch/lib/common.sh"
+# shellcheck source=launch/lib/build.sh
+. "$root/launch/lib/build.sh"
+# shellcheck source=launch/lib/mpirun_command.sh
+. "$root/launch/lib/mpirun_command.sh"
+
+failures=0
+expect() { # expect EXPECTED COMMAND...
+  local expected=$1 got
+  shift
+  got=$("$@" 2>/dev/null)
+  if [ "$got" != "$expected" ]; then
+    printf 'FAILED: %s gives "%s" instead of "%s"\n' "$*" "$got" "$expected"
+    failures=$((failures + 1))
+  fi
+}
+yes_or_no() { if "$@"; then echo yes; else echo no; fi; }
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+expect yes yes_or_no version_at_least 3.25 3.25
+expect yes yes_or_no version_at_least 3.31.10 3.25
+expect yes yes_or_no version_at_least 3.100 3.25
+expect no yes_or_no version_at_least 3.9 3.25
+expect no yes_or_no version_at_least 0 3.25
+
+gpus() { CUDA_VISIBLE_DEVICES=$1 gpu_count; }
+expect 0 gpus ''
+expect 0 gpus -1
+expect 1 gpus 3
+expect 3 gpus 0,2,5
+expect 2 gpus GPU-1a2b,GPU-3c4d
+
+flavour() { RN_CUDA=$1 CUDA_VISIBLE_DEVICES=$2 default_flavour; }
+expect cuda flavour ON ''
+expect cpu flavour OFF 0,1
+expect cuda flavour AUTO 0
+expect cpu flavour AUTO ''
+expect '' flavour perhaps ''
+
+printf 'a slots=4\n# b slots=9\n\nc slots=2 max_slots=8 # d\ne\n' >"$scratch/hosts"
+expect 9 hostfile_ranks "$scratch/hosts" 3
+printf '\n# nobody\n' >"$scratch/nobody"
+expect 0 hostfile_ranks "$scratch/nobody" 3
+
+cores() { (
+  eval "core_count() { echo $1; }"
+  CUDA_VISIBLE_DEVICES='' node_ranks
+); }
+expect 1 cores 1
+expect 1 cores 7
+expect 1 cores 15
+expect 2 cores 16
+expect 8 cores 64
+
+printf '{\n  "code": 8,\n  "step": -1,\n  "phase": "evaluate it",\n  "nothing": null\n}\n' >"$scratch/failure.json"
+expect 8 json_value "$scratch/failure.json" code
+expect -1 json_value "$scratch/failure.json" step
+expect 'evaluate it' json_value "$scratch/failure.json" phase
+expect '' json_value "$scratch/failure.json" nothing
+expect '' json_value "$scratch/failure.json" absent
+expect '' json_value "$scratch/no/such/file" code
+
+expect 'libyaml-cpp-dev' packages_of yaml-cpp apt
+expect 'gcc-c++ (RHEL: gcc-toolset-12)' packages_of compiler dnf
+expect 'nlohmann_json' packages_of json conda
+
+torch=$scratch/lib/python3.12/site-packages/torch
+mkdir -p "$torch/include/torch/headeronly"
+printf '#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 13\n#define TORCH_VERSION_PATCH 1\n' \
+  >"$torch/include/torch/headeronly/version.h"
+expect 2.13.1 torch_version "$torch"
+expect '' torch_version "$scratch"
+torch_of_conda() { VIRTUAL_ENV='' CONDA_PREFIX=$scratch active_torch_dir; }
+expect "$torch" torch_of_conda
+sed -i 's/MINOR 13/MINOR 10/' "$torch/include/torch/headeronly/version.h"
+expect '' torch_of_conda # too old
+sed -i 's/MINOR 10/MINOR 16/' "$torch/include/torch/headeronly/version.h"
+expect '' torch_of_conda # not known to work
+
+explained=$( (explain_missing compiler mpi) 2>&1)
+for form in 'apt-get install.*g++.*openmpi-bin' 'dnf install.*gcc-c++.*openmpi-devel' 'conda-forge.*gxx.*openmpi'; do
+  grep -q -- "$form" <<<"$explained" || { echo "FAILED: what is missing is not told as: $form" && failures=$((failures + 1)); }
+done
+
+[ "$failures" -eq 0 ] || exit 1

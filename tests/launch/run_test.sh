@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# usage: run_test.sh CASE BUILD_DIR     one case of launch/run, with BUILD_DIR/bin/rn_dist as the program (a fake)
+# CASE `list` prints all cases. Ends with 0 if the case holds.
+set -uo pipefail
+
+root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
+export RN_BUILD_DIR=${2:-} RN_RESTART_DELAY=0
+unset NP HOSTS RESTARTS SLURM_JOB_ID SLURM_NTASKS CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS
+
+fail() {
+  printf 'FAILED: %s\n' "$*"
+  printf -- '--- output\n'
+  cat output
+  exit 1
+}
+
+# launch ARGUMENT...: sets status; what it printed is in the file output.
+launch() {
+  "$root/launch/run" "$@" >output 2>&1
+  status=$?
+}
+expect_status() { [ "$status" -eq "$1" ] || fail "exit $status instead of $1"; }
+expect_output() { grep -q -- "$1" output || fail "output lacks: $1"; }
+expect_no_output() { ! grep -q -- "$1" output || fail "output has: $1"; }
+expect_starts() { [ "$(wc -l <starts)" -eq "$1" ] || fail "$(wc -l <starts) starts instead of $1"; }
+
+# signalled COUNT SIGNAL ARGUMENT...: as launch, with SIGNAL sent COUNT times to launch/run once all ranks wait.
+signalled() {
+  local count=$1 signal=$2 ranks=$3 launcher i
+  shift 3
+  # A background command of a script has INT ignored, which launch/run could not undo.
+  env --default-signal=INT "$root/launch/run" -n "$ranks" "$@" >output 2>&1 &
+  launcher=$!
+  for ((i = 0; i < 200; ++i)); do
+    [ "$(grep -c '^waiting' output)" -eq "$ranks" ] && break
+    sleep 0.05
+  done
+  for ((i = 0; i < count; ++i)); do
+    kill -s "$signal" "$launcher"
+    sleep 0.5
+  done
+  wait "$launcher"
+  status=$?
+}
+
+case_prints_the_command_and_starts_all_ranks() {
+  launch -n 3 config.yaml fake.mode=exit:0
+  expect_status 0
+  expect_output '^+ .*mpirun -np 3 --bind-to none'
+  expect_output 'rank 2 of 3'
+}
+case_one_rank_needs_no_mpirun() {
+  launch -n 1 config.yaml
+  expect_status 0
+  expect_no_output mpirun
+  expect_output 'rank 0 of 1'
+}
+case_np_comes_from_the_environment() {
+  NP=2 launch config.yaml
+  expect_status 0
+  expect_output 'rank 1 of 2'
+}
+case_auto_gives_a_rank_per_visible_gpu() {
+  CUDA_VISIBLE_DEVICES=0,1 launch config.yaml
+  expect_status 0
+  expect_output 'rank 1 of 2'
+}
+case_passes_exit_codes_on() {
+  local code ranks
+  for ranks in 1 2; do
+    for code in 0 1 2 3 4 5 6 7 8 75; do
+      launch -n $ranks config.yaml fake.mode=exit:$code
+      expect_status $code
+    done
+  done
+}
+case_bad_configuration_ends_before_any_rank() {
+  launch -n 2 config.yaml fake.unknown=1
+  expect_status 2
+  expect_no_output mpirun
+  [ "$(grep -c 'no such key' output)" -eq 1 ] || fail 'the error was not shown once'
+}
+case_bad_options_are_usage_errors() {
+  local options
+  for options in '-n 0' '-n x' '-n' '--restarts x' '--hosts /no/such/file' '--nonsense' ''; do
+    # shellcheck disable=SC2086
+    launch $options ${options:+config.yaml}
+    expect_status 2
+  done
+}
+case_a_killed_rank_gives_the_code_of_failure_json() {
+  local ranks
+  for ranks in 1 2; do
+    rm -rf runs
+    launch -n $ranks config.yaml fake.mode=report:8
+    expect_status 8
+    expect_output 'runs/fake/failure.json'
+  done
+}
+case_an_old_failure_json_does_not_count() {
+  mkdir -p runs/fake
+  printf '{\n  "code": 5\n}\n' >runs/fake/failure.json
+  launch -n 2 config.yaml fake.mode=kill
+  expect_status 137
+  launch -n 2 config.yaml fake.mode=exit:6
+  expect_status 6
+}
+case_the_run_folder_may_have_blanks() {
+  launch -n 2 config.yaml 'run.dir=my runs/a b' fake.mode=report:7
+  expect_status 7
+}
+case_int_and_term_are_requests_to_the_ranks() {
+  local ranks
+  for ranks in 1 2; do
+    signalled 1 INT $ranks config.yaml fake.mode=wait
+    expect_status 130
+    signalled 1 TERM $ranks config.yaml fake.mode=wait
+    expect_status 143
+  done
+}
+case_usr1_is_forwarded() {
+  local ranks
+  for ranks in 1 2; do
+    signalled 1 USR1 $ranks config.yaml fake.mode=wait
+    expect_status 75
+  done
+}
+case_a_second_stop_ends_the_run() {
+  local ranks exe
+  for ranks in 1 2; do
+    signalled 2 INT $ranks config.yaml fake.mode=stuck
+    case $status in 0 | 130 | 143) fail "exit $status claims a checkpoint" ;; esac
+    for exe in /proc/[0-9]*/exe; do
+      [ "$(readlink "$exe")" != "$RN_BUILD_DIR/bin/rn_dist" ] || fail "a rank is left: $exe"
+    done
+  done
+}
+case_restarts_after_lost_peers_until_it_succeeds() {
+  launch -n 1 --restarts 1 config.yaml fake.mode=report:8 fake.starts=starts fake.succeed_at=2
+  expect_status 0
+  expect_starts 2
+  expect_output 'restart 1 of 1'
+}
+case_restarts_do_not_exceed_their_number() {
+  launch -n 1 --restarts 0 config.yaml fake.mode=report:8 fake.starts=starts
+  expect_status 8
+  expect_starts 1
+}
+case_the_same_error_at_the_same_step_twice_gives_up() {
+  launch -n 1 --restarts 9 config.yaml fake.mode=report:7 fake.starts=starts
+  expect_status 7
+  expect_starts 2
+  expect_output 'the same error twice in a row'
+}
+case_only_hangs_lost_peers_and_crashes_restart() {
+  local code
+  for code in 1 2 3 4 5 6 75; do
+    rm -f starts
+    launch -n 1 --restarts 3 config.yaml fake.mode=exit:$code fake.starts=starts
+    expect_status $code
+    expect_starts 1
+  done
+  rm -f starts
+  launch -n 1 --restarts 3 config.yaml fake.mode=kill fake.starts=starts fake.succeed_at=2
+  expect_status 0
+  expect_starts 2
+}
+case_a_restart_never_overwrites_the_run() {
+  launch -n 1 --restarts 1 config.yaml run.overwrite=true run.resume=never fake.mode=report:8 fake.starts=starts \
+    fake.succeed_at=2
+  expect_status 0
+  grep -q 'run.overwrite=true' <(sed -n 1p starts) || fail 'the first start lacks what was asked'
+  sed -n 2p starts | grep -q 'run.overwrite=false run.resume=auto' || fail 'the restart does not resume'
+  sed -n 2p starts | grep -q 'run.overwrite=true\|resume=never' && fail 'the restart overwrites'
+  true
+}
+case_a_stopped_run_is_not_restarted() {
+  signalled 1 TERM 1 --restarts 3 config.yaml fake.mode=wait fake.starts=starts
+  expect_status 143
+  expect_starts 1
+}
+
+cases() { compgen -A function case_ | sed 's/^case_//'; }
+
+if [ "${1:-}" = list ]; then
+  cases
+  exit
+fi
+cases | grep -qx -- "${1:-}" || { printf 'no case %s\n' "${1:-}" && exit 2; }
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit
+touch output
+"case_$1"
