@@ -13,15 +13,17 @@
 namespace rn::config {
 
 enum class Mode { kTrain };
+enum class Determinism { kNone };  // `run.deterministic`: false
 
 struct RunOptions {
   std::string name = "run";
-  std::string dir;                     // empty: runs/<name>
+  std::string dir;  // empty: runs/<name>
   Mode mode = Mode::kTrain;
   std::uint64_t seed = 0;
-  std::string resume = "auto";         // auto | never | must | path of a checkpoint
-  bool overwrite = false;              // move an existing run folder aside and start anew
-  double time_limit_seconds = 0;       // `run.time_limit`: seconds or [hours:]minutes:seconds; 0: none
+  std::string resume = "auto";  // auto | never | must | path of a checkpoint
+  Determinism deterministic = Determinism::kNone;
+  bool overwrite = false;         // move an existing run folder aside and start anew
+  double time_limit_seconds = 0;  // `run.time_limit`: seconds or [hours:]minutes:seconds; 0: none
 };
 
 struct RunConfig {
