@@ -1,8 +1,8 @@
 // Exceptions, exit codes and RN_CHECK.
 //
-// Inside the program errors are exceptions; the one handler is dist::guarded, which turns them into the exit code
-// of the contract and failure.json. Errors that are the user's are one clear message that says what, where and what
-// to do next; RN_CHECK guards our own invariants and stays on in release.
+// Inside the program errors are exceptions; the one handler is dist::guarded, which turns them into the exit
+// code of the contract and failure.json. Errors that are the user's are one clear message that says what,
+// where and what to do next; RN_CHECK guards our own invariants and stays on in release.
 #pragma once
 
 #include <source_location>
@@ -15,17 +15,17 @@ namespace rn {
 
 enum class ExitCode : int {
   kDone = 0,
-  kFailure = 1,          // any other failure
-  kUsage = 2,            // usage or configuration
-  kEnvironment = 3,      // environment refused
-  kData = 4,             // data or checkpoint missing or corrupt
-  kNonFinite = 5,        // non-finite numbers
-  kReplicasDiffer = 6,   // replicas differ
-  kHang = 7,             // a deadline passed
-  kPeerLost = 8,         // a peer was lost
-  kRequeue = 75,         // stopped by USR1 or the time limit, with a checkpoint
-  kInterrupted = 130,    // stopped by INT, with a checkpoint
-  kTerminated = 143,     // stopped by TERM, with a checkpoint
+  kFailure = 1,         // any other failure
+  kUsage = 2,           // usage or configuration
+  kEnvironment = 3,     // environment refused
+  kData = 4,            // data or checkpoint missing or corrupt
+  kNonFinite = 5,       // non-finite numbers
+  kReplicasDiffer = 6,  // replicas differ
+  kHang = 7,            // a deadline passed
+  kPeerLost = 8,        // a peer was lost
+  kRequeue = 75,        // stopped by USR1 or the time limit, with a checkpoint
+  kInterrupted = 130,   // stopped by INT, with a checkpoint
+  kTerminated = 143,    // stopped by TERM, with a checkpoint
 };
 
 // Joins its arguments with operator<<: cat("rank ", 3, " of ", 4).
@@ -65,10 +65,10 @@ using PeerLostError = CodedError<ExitCode::kPeerLost>;
 
 }  // namespace rn
 
-// Throws InternalError with file and line when the condition does not hold. Extra arguments are joined by cat().
-#define RN_CHECK(condition, ...)                                                            \
-  do {                                                                                      \
-    if (!(condition)) [[unlikely]]                                                          \
-      ::rn::raise_check_failure(#condition, ::rn::cat(__VA_ARGS__),                         \
-                                std::source_location::current());                           \
+// Throws InternalError with file and line when the condition does not hold. Extra arguments are joined by
+// cat().
+#define RN_CHECK(condition, ...)                                                                      \
+  do {                                                                                                \
+    if (!(condition)) [[unlikely]]                                                                    \
+      ::rn::raise_check_failure(#condition, ::rn::cat(__VA_ARGS__), std::source_location::current()); \
   } while (false)

@@ -1,9 +1,9 @@
 // Counter-based randomness: every draw is a pure function of what it is for, never of who draws it.
 //
-// A CounterRandom is keyed by (seed, purpose, a, b), where a and b are for example epoch and sample. So a sample's
-// augmentation is the same on any rank, in any batch, in any process, and a resumed run needs no generator state.
-// Generator: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). No std::
-// distributions: their results differ between standard libraries.
+// A CounterRandom is keyed by (seed, purpose, a, b), where a and b are for example epoch and sample. So a
+// sample's augmentation is the same on any rank, in any batch, in any process, and a resumed run needs no
+// generator state. Generator: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
+// 3"). No std:: distributions: their results differ between standard libraries.
 #pragma once
 
 #include <array>
@@ -13,37 +13,38 @@ namespace rn {
 
 // What a draw is for. Values are part of the reproducibility of runs: append, never renumber.
 enum class Purpose : std::uint32_t {
-  kOrder = 1,        // (epoch, 0): the epoch's permutation
-  kCrop = 2,         // (epoch, sample)
-  kFlip = 3,         // (epoch, sample); alternating flip: (0, sample)
-  kCutout = 4,       // (epoch, sample)
-  kInit = 5,         // (parameter index, 0)
-  kSplit = 6,        // (0, 0): which training images form the validation split
-  kSynthetic = 7,    // (split, sample)
-  kDropout = 8,      // (step, layer)
+  kOrder = 1,      // (epoch, 0): the epoch's permutation
+  kCrop = 2,       // (epoch, sample)
+  kFlip = 3,       // (epoch, sample); alternating flip: (0, sample)
+  kCutout = 4,     // (epoch, sample)
+  kInit = 5,       // (parameter index, 0)
+  kSplit = 6,      // (0, 0): which training images form the validation split
+  kSynthetic = 7,  // (split, sample)
+  kDropout = 8,    // (step, layer)
 };
 
 // The raw block function: 4 x 32 random bits from a 128-bit counter and a 64-bit key.
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                        std::array<std::uint32_t, 2> key);
 
 // A stream of draws. The words are Philox blocks 0, 1, 2, ... with b in the counter, under a key drawn from
-// (seed, purpose, a); two streams that differ in b alone never share a block. Cheap to make (two blocks of some 10 ns),
-// so one is made per sample. Not thread-safe: every thread makes its own.
+// (seed, purpose, a); two streams that differ in b alone never share a block. Cheap to make (two blocks of
+// some 10 ns), so one is made per sample. Not thread-safe: every thread makes its own.
 class CounterRandom {
  public:
   CounterRandom(std::uint64_t seed, Purpose purpose, std::uint64_t a, std::uint64_t b);
 
-  std::uint32_t next();                            // 32 uniform bits
-  std::uint32_t below(std::uint32_t bound);        // uniform in [0, bound), unbiased (Lemire 2019); bound > 0
-  double uniform();                                // in [0, 1), 53 bits
-  double normal();                                 // standard normal (Box-Muller, by the machine's libm)
+  std::uint32_t next();                      // 32 uniform bits
+  std::uint32_t below(std::uint32_t bound);  // uniform in [0, bound), unbiased (Lemire 2019); bound > 0
+  double uniform();                          // in [0, 1), 53 bits
+  double normal();                           // standard normal (Box-Muller, by the machine's libm)
 
  private:
   std::array<std::uint32_t, 2> key_;
   std::array<std::uint32_t, 4> counter_;
   std::array<std::uint32_t, 4> block_{};
-  int used_ = 4;                                   // words of block_ already handed out
-  bool has_spare_normal_ = false;                  // Box-Muller makes two at a time
+  int used_ = 4;                   // words of block_ already handed out
+  bool has_spare_normal_ = false;  // Box-Muller makes two at a time
   double spare_normal_ = 0.0;
 };
 

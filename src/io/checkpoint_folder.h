@@ -1,18 +1,21 @@
 // Checkpoints on disk: a folder per step of safetensors files and a manifest, published atomically.
 //
-//   <run>/checkpoints/<step>/model.safetensors, optimizer.safetensors, ..., manifest.json     last -> <step>, best -> <step>
+//   <run>/checkpoints/<step>/model.safetensors, optimizer.safetensors, ..., manifest.json   last -> <step>,
+//   best -> <step>
 //
-// The manifest lists each file's size and hash, the run's values (step, epoch, ...) and ends with its own hash; a
-// folder without a valid manifest is not a checkpoint. Publishing: write into a temporary folder beside it, fsync each
-// file, fsync the folder, rename, fsync the parent, then move the link. Every opener verifies. Not thread-safe.
+// The manifest lists each file's size and hash, the run's values (step, epoch, ...) and ends with its own
+// hash; a folder without a manifest is not a checkpoint. Publishing: write into a temporary folder beside it,
+// fsync each file, fsync the folder, rename, fsync the parent, then move the link. Every opener verifies all
+// hashes, so a damaged checkpoint is an error that names the file, never silently something else. One process
+// writes (it holds the run's lock), any number may read. Not thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "io/file_system.h"
 #include "io/safetensors.h"
@@ -26,39 +29,50 @@ struct CheckpointFile {
 };
 
 struct LoadedCheckpoint {
-  std::string path;                                    // of its folder
+  std::string path;  // of its folder
   std::int64_t step = 0;
-  nlohmann::json values;                               // what was given to save()
+  nlohmann::json values;  // what was given to save()
   std::vector<std::pair<std::string, SafetensorsFile>> files;
 
-  const SafetensorsFile* file(const std::string& name) const;   // nullptr: absent
+  const SafetensorsFile* file(const std::string& name) const;  // nullptr: absent
 };
 
 class CheckpointFolder {
  public:
-  // `directory`: the run's checkpoints/. Created on the first save.
+  // `directory`: the run's checkpoints/. Created on the first save. Borrows `files`.
   CheckpointFolder(FileSystem& files, std::string directory);
 
-  // Writes and publishes the checkpoint of `step` and points `last` at it. An existing valid one of the same step is
-  // replaced. Leaves older checkpoints as they are when it throws.
+  // Writes and publishes the checkpoint of `step` and points `last` at it. An existing one of the same step
+  // is replaced, and at any moment either of the two opens. Leaves older checkpoints as they are when it
+  // throws (Error: disk full, read-only, ...), and nothing half-written behind unless even removing fails;
+  // prune() gets that later. REQUIRES: step >= 0, distinct file names, finite numbers in `values`.
   void save(std::int64_t step, const std::vector<CheckpointFile>& contents, const nlohmann::json& values);
 
-  void set_best(std::int64_t step);                    // points `best` at an existing checkpoint
-  std::optional<std::int64_t> last() const;            // newest valid one, by manifest (the link is a hint only)
-  std::optional<std::int64_t> best() const;
-  std::vector<std::int64_t> steps() const;             // of folders that have a manifest, ascending
+  void set_best(std::int64_t step);          // points `best` at an existing checkpoint
+  std::optional<std::int64_t> last() const;  // the highest of steps(); the link `last` is for people
+  std::optional<std::int64_t> best() const;  // what `best` points to, if it has a manifest
+  std::vector<std::int64_t> steps() const;   // of folders that have a manifest, ascending
 
-  // Removes all but the newest `keep` and best; the manifest of a folder goes first. Also temporary leftovers.
+  // Removes all but the newest `keep` (at least 1) and best; the manifest of a folder goes first. Also what
+  // crashed saves and prunes left behind.
   void prune(int keep);
 
-  LoadedCheckpoint load(std::int64_t step) const;      // throws DataError: which file, what is wrong
+  LoadedCheckpoint load(std::int64_t step) const;  // throws DataError: which file, what is wrong
 
  private:
+  std::string path_of(const std::string& name) const { return directory_ + "/" + name; }
+  std::string folder_of(std::int64_t step) const;
+  bool has_manifest(const std::string& folder) const;
+  void publish(std::int64_t step, const std::string& temporary);
+  void finish_replacement(std::int64_t step);
+  void remove_checkpoint(const std::string& folder);
+  void remove_leftovers();
+
   FileSystem& files_;
   const std::string directory_;
 };
 
-// Opens a checkpoint by the path of its folder (or of a link to it), verifying all hashes.
+// Opens a checkpoint by the path of its folder (or of a link to it), verifying all hashes. Throws DataError.
 LoadedCheckpoint load_checkpoint(FileSystem& files, const std::string& path);
 
 }  // namespace rn::io

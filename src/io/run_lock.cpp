@@ -1,0 +1,96 @@
+#include "io/run_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <ctime>
+
+#include "core/error.h"
+#include "io/file_system.h"
+#include "io/system_error.h"
+
+namespace rn::io {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
+}
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &parts)};
+}
+
+// What the holder wrote: "process 4711 on node3, since 2025-01-02 03:04:05 UTC". It may be just about to.
+std::string read_holder(int fd) {
+  std::array<char, 512> text{};
+  const ssize_t length = ::pread(fd, text.data(), text.size(), 0);
+  std::string holder(text.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  holder.resize(std::min(holder.size(), holder.find('\n')));
+  // Shown on a terminal: only what we would have written.
+  for (char& c : holder) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return holder.empty() ? "another process that is just starting" : holder;
+}
+
+// A run that moves the old folder aside (run.overwrite) may have taken the file away between our open and our
+// lock.
+bool is_still_at(int fd, const std::string& path) {
+  struct stat held{}, named{};
+  return ::fstat(fd, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}
+
+// Best effort: the lock holds whether or not the note about its holder could be written.
+void write_holder(int fd) {
+  const std::string text = cat("process ", ::getpid(), " on ", host_name(), ", since ", utc_now(), "\n");
+  if (::ftruncate(fd, 0) == 0) [[maybe_unused]]
+    const ssize_t written = ::pwrite(fd, text.data(), text.size(), 0);
+}
+
+}  // namespace
+
+RunLock::RunLock(const std::string& run_dir) {
+  posix_file_system().make_directory(run_dir);
+  const std::string path = run_dir + "/.lock";
+  while (true) {
+    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd_ < 0) {
+      if (errno == EINTR) continue;
+      raise_write_error(path, errno);
+    }
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      const int error = errno;
+      const std::string holder = error == EWOULDBLOCK ? read_holder(fd_) : "";
+      ::close(fd_);
+      if (error == EINTR) continue;
+      if (error == EWOULDBLOCK) {
+        throw EnvironmentError(
+            cat("the run folder ", run_dir, " is in use by ", holder,
+                ". Wait for that run or stop it, or give this one another run.name or run.dir."));
+      }
+      throw EnvironmentError(cat("cannot lock ", path, ": ", describe_errno(error),
+                                 ". Choose a run.dir on a file system with file locks."));
+    }
+    if (is_still_at(fd_, path)) break;
+    ::close(fd_);
+  }
+  write_holder(fd_);
+}
+
+RunLock::~RunLock() {
+  // An empty file tells who looks by hand that nobody holds it; closing drops the lock.
+  [[maybe_unused]] const int ignored = ::ftruncate(fd_, 0);
+  ::close(fd_);
+}
+
+}  // namespace rn::io
