@@ -8,13 +8,14 @@ namespace rn::model {
 enum class Norm { kBatch, kSyncBatch, kGroup };
 
 struct ModelOptions {
-  std::string name = "resnet18";     // resnet18 | resnet9
-  std::string stem = "cifar";        // cifar: 3x3 stride 1, no pooling | imagenet: 7x7 stride 2 and max-pool (resnet18)
+  std::string name = "resnet18";  // resnet18 | resnet9
+  std::string stem =
+      "cifar";  // cifar: 3x3 stride 1, no pooling | imagenet: 7x7 stride 2 and max-pool (resnet18)
   Norm norm = Norm::kBatch;
-  int group_norm_groups = 32;        // norm: group
-  int width = 64;                    // channels of the first stage; the others follow
-  bool zero_init_residual = false;   // last norm weight of each block starts at 0 (Goyal et al. 2017)
-  std::string init_from;             // safetensors file to start from; empty: fresh weights
+  int group_norm_groups = 32;       // norm: group
+  int width = 64;                   // channels of the first stage; the others follow
+  bool zero_init_residual = false;  // last norm weight of each block starts at 0 (Goyal et al. 2017)
+  std::string init_from;            // safetensors file to start from; empty: fresh weights
 };
 
 }  // namespace rn::model

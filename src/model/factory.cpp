@@ -1,0 +1,34 @@
+#include "model/factory.h"
+
+#include "core/error.h"
+#include "model/init.h"
+#include "model/resnet.h"
+#include "model/resnet9.h"
+
+namespace rn::model {
+namespace {
+
+constexpr int kMaxWidth = 1024;  // 16 times the paper's: beyond it is a typing error
+
+std::shared_ptr<Network> construct(const ModelOptions& options, int classes, Communicator* communicator) {
+  if (options.name == "resnet18") {
+    return std::make_shared<ResNetImpl>(options, classes, std::vector<int>{2, 2, 2, 2}, communicator);
+  }
+  if (options.name == "resnet9") return std::make_shared<ResNet9Impl>(options, classes, communicator);
+  throw ConfigError(cat("model.name: unknown model '", options.name, "'; known: resnet18, resnet9"));
+}
+
+}  // namespace
+
+std::shared_ptr<Network> make_network(const ModelOptions& options, int classes, std::uint64_t seed,
+                                      Communicator* communicator) {
+  if (options.width < 1 || options.width > kMaxWidth) {
+    throw ConfigError(cat("model.width: ", options.width, " is outside 1 to ", kMaxWidth));
+  }
+  RN_CHECK(classes > 0, "a classifier of ", classes, " classes");
+  auto net = construct(options, classes, communicator);
+  initialize(*net, seed);
+  return net;
+}
+
+}  // namespace rn::model
