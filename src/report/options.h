@@ -7,9 +7,9 @@
 namespace rn::report {
 
 struct ReportOptions {
-  std::int64_t every_steps = 50;      // a `step` record and a progress line every so many steps
+  std::int64_t every_steps = 50;  // a `step` record and a progress line every so many steps
   bool tensorboard = true;
-  std::string progress = "auto";      // auto: a live line on a terminal, plain lines elsewhere | plain | none
+  std::string progress = "auto";  // auto: a live line on a terminal, plain lines elsewhere | plain | none
 };
 
 }  // namespace rn::report
