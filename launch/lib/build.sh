@@ -12,15 +12,21 @@ set_up() {
   ensure_system_packages "${@:2}"
   do_without_ssh
   ensure_torch "$flavour"
-  if [ "$flavour" = cuda ] && ! have nvcc && [ -z "${CUDAToolkit_ROOT:-}" ]; then use_toolkit_of_wheels; fi
+  if [ "$flavour" = cuda ] && [ -z "${CUDAToolkit_ROOT:-}" ]; then use_toolkit_of_wheels; fi
   write_environment_file
 }
 
-# NVIDIA's wheels hold the toolkit's headers and compiler; CMake looks for unversioned library names.
+# NVIDIA's wheels beside LibTorch hold the toolkit's headers and compiler, in the version of the libraries that will be
+# loaded; a toolkit of the system need not be there, nor be of that version. CMake looks for unversioned library names.
 use_toolkit_of_wheels() {
   local toolkit library
   toolkit=$(dirname "$RN_TORCH_DIR")/nvidia/cu13
-  [ -d "$toolkit/include" ] || die 3 'the CUDA flavour needs the CUDA toolkit (nvcc); CUDAToolkit_ROOT names its folder'
+  if [ ! -x "$toolkit/bin/nvcc" ]; then
+    # An environment's LibTorch, without the compiler beside it.
+    if have nvcc || [ -x /usr/local/cuda/bin/nvcc ]; then return; fi
+    die 3 "the CUDA flavour with the LibTorch in $RN_TORCH_DIR needs a CUDA toolkit of its version" \
+      '(CUDAToolkit_ROOT names its folder)'
+  fi
   for library in "$toolkit"/lib/lib*.so.*; do ln -sfn "$(basename "$library")" "${library%%.so.*}.so"; done
   export CUDAToolkit_ROOT=$toolkit
 }
@@ -49,11 +55,11 @@ build_jobs() {
   printf '%s\n' "${RN_JOBS:-$cores}"
 }
 
-# configure PRESET FOLDER [cmake options]: -U, since a cache keeps the libraries of another LibTorch that was used before.
+# configure PRESET FOLDER [cmake options]: -U, since a cache keeps the libraries of a LibTorch that was used before.
 configure() {
   local preset=$1 folder=$2
   shift 2
-  run cmake --preset "$preset" -S "$RN_ROOT" -B "$folder" -U 'LibTorch_*' -U 'NCCL_*' -D "RN_TORCH_DIR=$RN_TORCH_DIR" \
+  run cmake --preset "$preset" -S "$RN_ROOT" -B "$folder" -U 'LibTorch_*' -U 'NCCL_*' -U 'CUDA*' -D "RN_TORCH_DIR=$RN_TORCH_DIR" \
     ${CUDAToolkit_ROOT:+-D "CUDAToolkit_ROOT=$CUDAToolkit_ROOT"} "$@"
 }
 

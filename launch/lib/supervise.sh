@@ -93,7 +93,7 @@ wait_for_child() {
 stop_code() { if [ "$rn_stop" = INT ]; then printf '130\n'; else printf '143\n'; fi; }
 
 # What tells one failure.json from the next, clocks aside.
-fingerprint() { { stat -c '%i %Y %s' "$1" && cat "$1"; } 2>/dev/null | cksum; }
+fingerprint() { { stat -c '%i %y %s' "$1" && cat "$1"; } 2>/dev/null | cksum; }
 
 # run_once RUN_DIR COMMAND...: starts the ranks and returns the exit code of the contract.
 run_once() {

@@ -18,7 +18,7 @@ python|python3 python3-venv|python3 python3-pip|python
 yaml-cpp|libyaml-cpp-dev|yaml-cpp-devel|yaml-cpp
 spdlog|libspdlog-dev|spdlog-devel|spdlog
 json|nlohmann-json3-dev|json-devel|nlohmann_json
-curl|libcurl4-openssl-dev|libcurl-devel|libcurl
+curl|libcurl4-openssl-dev ca-certificates|libcurl-devel|libcurl
 openssl|libssl-dev|openssl-devel|openssl
 zlib|zlib1g-dev|zlib-devel|zlib
 gtest|libgtest-dev|gtest-devel|gtest'
