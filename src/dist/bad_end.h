@@ -1,0 +1,47 @@
+// The one way a run ends badly: mark the board, write failure.json, say why, _exit(code).
+//
+// No MPI or NCCL call and no destructor on the way, so nothing can hang; the launcher ends the other ranks.
+// Used by end_run, the watchdog, the handler of fatal signals and exit() before the end.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "dist/failure_report.h"
+#include "dist/launch_env.h"
+#include "dist/progress_board.h"
+
+namespace rn::dist {
+
+class BadEnd {
+ public:
+  // Borrows the board, which must outlive it.
+  BadEnd(ProgressBoard& board, const LaunchEnv& env, const std::string& run_dir);
+  BadEnd(const BadEnd&) = delete;
+  BadEnd& operator=(const BadEnd&) = delete;
+
+  // A report of this rank as it stands.
+  FailureReport about_me(ExitCode code, std::string message) const;
+
+  // Writes failure.json unless there is one, prints `words` (ranks that say the same print it once), and
+  // leaves. One thread ends the process; others that call it meanwhile sleep until it is gone.
+  [[noreturn]] void end(const FailureReport& report, ExitCode code, const std::string& words);
+
+  // For handlers of fatal signals: async-signal-safe. With several ranks it leaves with code 8; with one it
+  // writes failure.json (code 1) and returns, for the signal's default action to follow.
+  void end_from_signal(int signal_number, const void* address) noexcept;
+
+  // "rn_dist: error on rank 1: MESSAGE", and where failure.json lies.
+  std::string words_for(const FailureReport& report) const;
+
+ private:
+  bool claim() noexcept;  // false: this process is already ending
+
+  ProgressBoard& board_;
+  const bool several_ranks_;
+  const FailureFile file_;
+  const std::string host_json_;  // prepared, since quoting is not async-signal-safe
+  std::atomic<bool> ending_{false};
+};
+
+}  // namespace rn::dist

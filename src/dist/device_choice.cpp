@@ -1,0 +1,98 @@
+#include "dist/device_choice.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "dist/cuda_device.h"
+#include "dist/failure_report.h"
+
+namespace rn::dist {
+namespace {
+
+// What a rank tells the others; plain bytes, equal machines.
+struct DeviceFacts {
+  std::array<char, 64> host{};
+  std::array<char, 16> uuid{};
+  std::int32_t device_count = 0;
+};
+
+DeviceFacts facts_of(int count, int index) {
+  DeviceFacts facts;
+  facts.device_count = count;
+  const std::string host = host_name();
+  std::copy_n(host.begin(), std::min(host.size(), facts.host.size() - 1), facts.host.begin());
+  if (index >= 0) {
+    const std::string uuid = cuda_device_uuid(index);
+    std::copy_n(uuid.begin(), std::min(uuid.size(), facts.uuid.size()), facts.uuid.begin());
+  }
+  return facts;
+}
+
+void check_agreement(const std::vector<DeviceFacts>& ranks) {
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if ((ranks[i].device_count > 0) != (ranks[0].device_count > 0)) {
+      const std::size_t without = ranks[i].device_count > 0 ? 0 : i;
+      throw EnvironmentError(cat("rank ", without, " on host ", ranks[without].host.data(),
+                                 " sees no GPU, but other ranks do. Run where every rank has one, or set "
+                                 "dist.backend=mpi to train on the CPUs."));
+    }
+    for (std::size_t j = 0; j < i && ranks[i].device_count > 0; ++j) {
+      if (ranks[i].uuid != ranks[j].uuid) continue;
+      throw EnvironmentError(
+          cat("ranks ", j, " and ", i, " on host ", ranks[i].host.data(), " would share a GPU (",
+              ranks[i].device_count,
+              " visible). Start at most one rank per GPU (launch/run -n auto does), or set "
+              "dist.backend=mpi to train on the CPUs."));
+    }
+  }
+}
+
+void point_out_idle(const LaunchEnv& env, const DistOptions& options, int count, int index) {
+  if (env.rank != 0) return;
+  if (index >= 0) {
+    if (env.local_size < count) {
+      log_warning(count - env.local_size, " of ", count,
+                  " GPUs of this node are idle: `launch/run -n auto` starts a rank on each");
+    }
+    return;
+  }
+  const int present = nvidia_devices_present();
+  if (present == 0) return;
+  const char* reason = !built_with_cuda() ? "this build has no CUDA support (configure with -DRN_CUDA=ON)"
+                       : options.backend == Backend::kMpi ? "dist.backend=mpi trains on the CPUs"
+                                                          : "CUDA cannot use them (see nvidia-smi)";
+  log_warning(present, " NVIDIA GPU", present == 1 ? "" : "s", " of this node will be idle: ", reason);
+}
+
+}  // namespace
+
+void check_backend(const DistOptions& options) {
+  if (options.backend == Backend::kNccl && !built_with_cuda()) {
+    throw ConfigError(
+        "dist.backend: nccl needs a build with CUDA (configure with -DRN_CUDA=ON); this one offers mpi, and "
+        "auto, which chooses");
+  }
+}
+
+int choose_device(const DistOptions& options, const LaunchEnv& env, Communicator& host) {
+  const int count = options.backend == Backend::kMpi ? 0 : cuda_device_count();
+  const int index = count > 0 ? env.local_rank % count : -1;
+  const DeviceFacts mine = facts_of(count, index);
+  std::vector<DeviceFacts> ranks(static_cast<std::size_t>(env.world_size));
+  host.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(ranks))).wait();
+  check_agreement(ranks);
+  if (index < 0 && options.backend == Backend::kNccl) {
+    throw EnvironmentError(
+        cat("dist.backend is nccl, but host ", host_name(), " shows no usable GPU (see nvidia-smi)"));
+  }
+  point_out_idle(env, options, count, index);
+  if (index >= 0) use_cuda_device(index);
+  return index;
+}
+
+}  // namespace rn::dist

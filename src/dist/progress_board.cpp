@@ -1,0 +1,220 @@
+#include "dist/progress_board.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <new>
+#include <thread>
+
+#include "core/error.h"
+#include "dist/process_state.h"
+
+namespace rn::dist {
+namespace {
+
+constexpr std::uint32_t kReady = 0x72'6e'64'01;  // "rnd", version of the segment's form
+constexpr std::size_t kHeaderBytes = 128;        // the rows begin after it, aligned as they want to be
+constexpr auto kCreationLimit = std::chrono::seconds(5);
+
+std::int64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+[[noreturn]] void refuse(const std::string& name, const char* what, int error) {
+  throw EnvironmentError(cat("cannot ", what, " the shared memory ", name, " for the progress board: ",
+                             std::strerror(error), ". /dev/shm must be writable and not full."));
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+// Removes a leftover. Two ranks may find it at once, and the slower one must not remove what the faster one
+// has made in its place: both lock the leftover itself, and who holds the lock looks whether the name still
+// means it.
+void remove_leftover(const std::string& name, int fd) {
+  if (flock(fd, LOCK_EX) != 0) return;
+  const FileDescriptor current(shm_open(name.c_str(), O_RDWR, 0));
+  struct stat ours{}, named{};
+  if (current.get() >= 0 && fstat(fd, &ours) == 0 && fstat(current.get(), &named) == 0 &&
+      ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
+    shm_unlink(name.c_str());
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Phase phase) {
+  switch (phase) {
+    case Phase::kInit:
+      return "init";
+    case Phase::kData:
+      return "data";
+    case Phase::kStep:
+      return "step";
+    case Phase::kEval:
+      return "eval";
+    case Phase::kCheckpoint:
+      return "checkpoint";
+    case Phase::kFinished:
+      return "finished";
+    case Phase::kEnding:
+      return "ending";
+  }
+  return "?";
+}
+
+struct ProgressBoard::Segment {
+  std::atomic<std::uint32_t> ready{0};  // kReady once the rows are built
+  std::int32_t creator = 0;             // pid
+  std::atomic<std::uint64_t> said{0};   // hash of the first text that a rank had to say
+
+  BoardRow* rows() { return reinterpret_cast<BoardRow*>(reinterpret_cast<std::byte*>(this) + kHeaderBytes); }
+};
+
+static_assert(std::atomic<std::int64_t>::is_always_lock_free, "the board is shared between processes");
+
+ProgressBoard::ProgressBoard(const LaunchEnv& env)
+    : rows_(env.local_size),
+      rank_(env.rank),
+      local_rank_(env.local_rank),
+      bytes_(kHeaderBytes + sizeof(BoardRow) * static_cast<std::size_t>(env.local_size)),
+      name_(env.launched && env.local_size > 1 ? cat("/rn_dist.", getuid(), ".", env.job) : "") {
+  static_assert(sizeof(Segment) <= kHeaderBytes);
+  if (name_.empty()) {
+    map(-1);
+  } else {
+    attach();
+  }
+  mine().rank = rank_;
+  mine().since_ns = monotonic_ns();
+  mine().pid = getpid();  // last: now the row counts
+}
+
+ProgressBoard::~ProgressBoard() {
+  unlink();
+  unmap();
+}
+
+void ProgressBoard::attach() {
+  while (!try_create() && !try_open()) std::this_thread::yield();
+}
+
+bool ProgressBoard::try_create() {
+  const FileDescriptor file(shm_open(name_.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
+  if (file.get() < 0) {
+    if (errno == EEXIST) return false;
+    refuse(name_, "create", errno);
+  }
+  creator_ = true;
+  // Without its pages taken now, a full /dev/shm would end the process by SIGBUS at the first write.
+  if (const int error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes_)); error != 0) {
+    shm_unlink(name_.c_str());
+    refuse(name_, "fill", error);
+  }
+  map(file.get());
+  return true;
+}
+
+bool ProgressBoard::try_open() {
+  const FileDescriptor file(shm_open(name_.c_str(), O_RDWR, 0));
+  if (file.get() < 0) {
+    if (errno == ENOENT) return false;
+    refuse(name_, "open", errno);
+  }
+  // The creator needs a moment between making the name and saying that the rows are built; one that died in
+  // between never says it.
+  const auto limit = std::chrono::steady_clock::now() + kCreationLimit;
+  while (std::chrono::steady_clock::now() < limit) {
+    struct stat status{};
+    if (fstat(file.get(), &status) == 0 && status.st_size == static_cast<off_t>(bytes_)) {
+      if (!segment_) map(file.get());
+      if (segment_->ready.load(std::memory_order_acquire) == kReady) break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  const bool usable = segment_ && segment_->ready.load(std::memory_order_acquire) == kReady &&
+                      process_state(segment_->creator) != ProcessState::kGone;
+  if (!usable) {
+    unmap();
+    remove_leftover(name_, file.get());
+    return false;
+  }
+  const int holder = mine().pid.load();
+  if (holder != 0 && process_state(holder) != ProcessState::kGone) {
+    unmap();
+    throw EnvironmentError(
+        cat("process ", holder, " already is local rank ", local_rank_, " of job ", name_));
+  }
+  return true;
+}
+
+void ProgressBoard::map(int fd) {
+  void* memory =
+      mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) refuse(name_, "map", errno);
+  if (fd >= 0 && !creator_) {
+    segment_ = static_cast<Segment*>(memory);
+    return;
+  }
+  segment_ = new (memory) Segment;
+  for (int i = 0; i < rows_; ++i) new (segment_->rows() + i) BoardRow;
+  segment_->creator = getpid();
+  segment_->ready.store(kReady, std::memory_order_release);
+}
+
+void ProgressBoard::unmap() {
+  if (segment_) munmap(segment_, bytes_);
+  segment_ = nullptr;
+}
+
+void ProgressBoard::unlink() {
+  if (creator_) shm_unlink(name_.c_str());
+  creator_ = false;
+}
+
+int ProgressBoard::rows() const { return rows_; }
+
+BoardRow& ProgressBoard::row(int local_rank) const {
+  RN_CHECK(local_rank >= 0 && local_rank < rows_, local_rank);
+  return segment_->rows()[local_rank];
+}
+
+BoardRow& ProgressBoard::mine() const { return segment_->rows()[local_rank_]; }
+
+void ProgressBoard::enter(Phase phase) {
+  mine().phase.store(static_cast<std::uint32_t>(phase), std::memory_order_relaxed);
+  mine().since_ns.store(monotonic_ns(), std::memory_order_relaxed);
+}
+
+void ProgressBoard::begin_step(std::int64_t step) {
+  mine().step.store(step, std::memory_order_relaxed);
+  enter(Phase::kStep);
+}
+
+bool ProgressBoard::first_to_say(std::uint64_t hash) {
+  if (hash == 0) hash = 1;  // 0 means: nothing said yet
+  std::uint64_t said = 0;
+  return segment_->said.compare_exchange_strong(said, hash) || said != hash;
+}
+
+}  // namespace rn::dist
