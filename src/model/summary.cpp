@@ -25,7 +25,7 @@ class LayerRecorder {
   explicit LayerRecorder(Network& net) {
     for (const auto& item : net.named_modules("", /*include_self=*/false)) {
       for (const auto& parameter : item.value()->named_parameters(/*recurse=*/false)) {
-        owners_[parameter.value().unsafeGetTensorImpl()] = {item.key(), item.value().get()};
+        owners_[parameter.value().const_data_ptr()] = {item.key(), item.value().get()};
       }
     }
     active = this;
@@ -53,7 +53,7 @@ class LayerRecorder {
   static std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& function) {
     for (const auto& input : function.inputs()) {
       if (!input.isTensor() || !input.toTensor().defined()) continue;
-      const auto found = active->owners_.find(input.toTensor().unsafeGetTensorImpl());
+      const auto found = active->owners_.find(input.toTensor().const_data_ptr());
       if (found == active->owners_.end()) continue;
       return active->open_row(found->second);
     }
@@ -62,8 +62,14 @@ class LayerRecorder {
 
   static void end(const at::RecordFunction& function, at::ObserverContext* context) {
     if (context == nullptr) return;
-    auto& row = active->rows[static_cast<Context*>(context)->row];
+    const std::size_t index = static_cast<Context*>(context)->row;
+    auto& row = active->rows[index];
     const auto output = function.outputs().at(0).toTensor();
+    if (active->owners_.contains(output.const_data_ptr())) {  // a view of the parameter
+      active->by_name_.erase(row.name);
+      active->rows.erase(active->rows.begin() + static_cast<std::ptrdiff_t>(index));
+      return;
+    }
     row.output_shape = output.sizes().vec();
     const auto* weight = active->by_name_.at(row.name)->named_parameters(/*recurse=*/false).find("weight");
     if (weight != nullptr && weight->dim() >= 2) {
@@ -82,8 +88,8 @@ class LayerRecorder {
     return std::make_unique<Context>(rows.size() - 1);
   }
 
-  static thread_local LayerRecorder* active;  // callbacks are plain functions
-  std::unordered_map<const c10::TensorImpl*, Owner> owners_;
+  static thread_local LayerRecorder* active;                     // callbacks are plain functions
+  std::unordered_map<const void*, Owner> owners_;                // by the parameter's memory
   std::unordered_map<std::string, torch::nn::Module*> by_name_;  // layers that have a row
   at::CallbackHandle handle_;
 };
