@@ -59,12 +59,13 @@ std::string fetch_cifar10(const FetchOptions& options, std::ostream& out) {
   const std::string root = parent_root(cifar_root(options.root));
   io::posix_file_system().make_directory(root);
   const FileLock lock((fs::path(root) / ".fetch.lock").string(), out);
-  if (const auto present = find_cifar(root); present && !present->archive && !options.force) {
+  if (auto present = find_cifar(root); present && !present->archive && !options.force) {
     if (present->synthetic) {
       throw DataError(cat("[data] ", present->path,
                           " holds a synthetic set. Replace it with: rn_dist data fetch --force",
                           options.root.empty() ? "" : cat(" --root ", options.root)));
     }
+    present->counts = options.counts;
     if (looks_complete(*present)) {
       out << "CIFAR-10 is there already: " << present->path << "\n";
       return present->path;
@@ -83,7 +84,7 @@ std::string fetch_cifar10(const FetchOptions& options, std::ostream& out) {
                   out);
   }
   out << "Checksum right; unpacking\n" << std::flush;
-  const CifarSplits splits = read_cifar({.path = archive, .archive = true});
+  const CifarSplits splits = read_cifar({.path = archive, .archive = true, .counts = options.counts});
   const std::string folder = write_cifar_binary(splits.train, splits.test, root, {.replace = true});
   if (!options.keep_archive) fs::remove(archive);
   out << "CIFAR-10 is in " << folder << "\n";

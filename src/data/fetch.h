@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "data/cifar_format.h"
+
 namespace rn::data {
 
 // The official archive in the binary layout.
@@ -21,6 +23,7 @@ struct FetchOptions {
   std::vector<std::string> urls = {kCifarUrl};  // tried in order; all must serve the same archive
   std::uint64_t size = kCifarArchiveBytes;
   std::string sha256 = kCifarArchiveSha256;
+  CifarCounts counts = {};    // of the archive's files; the official ones but in tests
   bool force = false;         // fetch and replace although a set is there
   bool keep_archive = false;  // leave the archive beside the folder
   bool terminal = false;      // progress as one rewritten line
