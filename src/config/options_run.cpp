@@ -6,7 +6,7 @@ namespace rn::config::detail {
 void add_run_options(std::vector<Option>& table) {
   SectionBuilder run(table, "run", &RunConfig::run, false);
   run.text("name", &RunOptions::name, "Name of the run, and of its folder under runs/.");
-  run.text("dir", &RunOptions::dir, "The run folder itself; empty: runs/<run.name>.");
+  run.text("dir", &RunOptions::dir, "The run folder itself; empty: runs/ and the name of the run.");
   run.choice("mode", &RunOptions::mode, "What is run.", {{"train", Mode::kTrain}}).planned = {"federated"};
   run.integer("seed", &RunOptions::seed, "Seed of every random draw of the run.").identity = true;
   run.text(
@@ -37,7 +37,7 @@ void add_model_options(std::vector<Option>& table) {
                "independent of the batch.",
                {{"batch", Norm::kBatch}, {"sync_batch", Norm::kSyncBatch}, {"group", Norm::kGroup}});
   model.integer("group_norm_groups", &ModelOptions::group_norm_groups,
-                "Groups of channels with norm: group; must divide model.width.", at_least(1));
+                "Groups of channels with norm: group; must divide model.width.", between(1, 1024));
   model.integer("width", &ModelOptions::width, "Channels of the first stage; the others follow.",
                 between(1, 1024));
   model.flag("zero_init_residual", &ModelOptions::zero_init_residual,

@@ -128,7 +128,7 @@ void add_observer_options(std::vector<Option>& table) {
   checkpoint.number("every_epochs", &CheckpointOptions::every_epochs,
                     "Epochs between two checkpoints; 0: at the end only.", at_least(0));
   checkpoint.integer("keep", &CheckpointOptions::keep, "Latest checkpoints kept, besides the best one.",
-                     at_least(1));
+                     between(1, 1e6));
   checkpoint.one_of(
       "monitor", &CheckpointOptions::monitor,
       "What the best checkpoint is best in; test.* stands in for val.* where data.validation is 0.",

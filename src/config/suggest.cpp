@@ -31,7 +31,8 @@ std::optional<std::string> nearest(std::string_view text, const std::vector<std:
   for (const auto& candidate : candidates) {
     const auto distance = edit_distance(text, candidate);
     const auto limit = std::max<std::size_t>(2, candidate.size() / 3);
-    if (distance <= limit && distance < candidate.size() && (!best || distance < best_distance)) {
+    if (distance <= limit && distance < std::max<std::size_t>(candidate.size(), 1) &&
+        (!best || distance < best_distance)) {
       best = candidate;
       best_distance = distance;
     }
@@ -56,7 +57,9 @@ std::optional<std::string> nearest_key(std::string_view key) {
     for (const auto& option : option_table()) {
       if (option.section == section) names.push_back(option.name);
     }
-    if (const auto near = nearest(name, names)) return std::string(section) + "." + *near;
+    // A level too deep: "optimizer.lr.x" means optimizer.lr.
+    if (const auto near = nearest(name.substr(0, name.find('.')), names))
+      return std::string(section) + "." + *near;
     for (const auto& option : option_table()) {
       if (option.name == name) return option.key();
     }

@@ -15,9 +15,17 @@ namespace {
 
 TextPosition position(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
+constexpr const char* kNoAnchors =
+    "anchors and aliases (&name, *name) are not supported; use 'extends' or ${VAR}";
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   YamlNode take_root() { return std::move(root_); }
+
+  // Where the innermost list or map begins that is not closed yet.
+  std::optional<TextPosition> innermost_open() const {
+    return open_.empty() ? std::nullopt : std::optional(open_.back().node.at);
+  }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) throw TextError{position(mark), "a second document ('---'); one file holds one"};
@@ -55,8 +63,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   static void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != YAML::NullAnchor) {
-      throw TextError{position(mark),
-                      "anchors and aliases (&name, *name) are not supported; use 'extends' or ${VAR}"};
+      throw TextError{position(mark), kNoAnchors};
     }
   }
   static void refuse_tag(const YAML::Mark& mark) {
@@ -108,7 +115,14 @@ YamlNode parse_yaml(const std::string& text) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    throw TextError{position(error.mark), cat("not valid YAML: ", error.msg)};
+    if (error.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR) throw TextError{position(error.mark), kNoAnchors};
+    auto at = position(error.mark);
+    // Of a bracket that is never closed yaml-cpp marks the end of the text, or its beginning: the bracket is
+    // more use.
+    const bool unclosed =
+        error.msg == YAML::ErrorMsg::END_OF_MAP_FLOW || error.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW;
+    if (unclosed) at = builder.innermost_open().value_or(at);
+    throw TextError{at, cat("not valid YAML: ", error.msg)};
   }
   return builder.take_root();
 }

@@ -1,0 +1,46 @@
+// The files in configs/.
+#include <set>
+
+#include "config/load.h"
+#include "config_test_support.h"
+
+namespace rn::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kFolder = RN_SOURCE_DIR "/configs";
+
+TEST(ShippedConfigsTest, AllLoadAndHaveTheNameOfTheirFile) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kFolder)) {
+    const auto stem = entry.path().stem().string();
+    EXPECT_EQ(entry.path().extension(), ".yaml") << entry.path();
+    const auto message = testing_support::error_of(
+        [&] { EXPECT_EQ(load_config(entry.path().string()).config.run.name, stem); });
+    EXPECT_EQ(message, "no error");
+    names.insert(stem);
+  }
+  for (const char* name : {"debug", "quickstart", "single_gpu", "swa", "train", "train_4_epochs"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+}
+
+TEST(ShippedConfigsTest, TheFourEpochRecipeIsTheTwelveEpochOne) {
+  const auto long_run = load_config(kFolder + "/train.yaml").config;
+  const auto short_run = load_config(kFolder + "/train_4_epochs.yaml").config;
+  EXPECT_EQ(long_run.train.epochs, 12);
+  EXPECT_EQ(short_run.train.epochs, 4);
+  EXPECT_EQ(short_run.optimizer.lr, long_run.optimizer.lr);
+  EXPECT_FALSE(short_run.optimizer.decay_norm_and_bias);
+}
+
+TEST(ShippedConfigsTest, DebugNeedsNoDataAndFewSteps) {
+  const auto config = load_config(kFolder + "/debug.yaml").config;
+  EXPECT_EQ(config.data.dataset, "synthetic");
+  EXPECT_LE(config.train.max_steps, 20);
+  EXPECT_GT(config.train.max_steps, 0);
+}
+
+}  // namespace
+}  // namespace rn::config
