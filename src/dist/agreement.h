@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -20,6 +21,9 @@ struct AgreementItem {
 // differs from rank 0's or is there on some ranks only: names each item, rank 0's value, and the ranks that
 // differ with theirs.
 void check_agreement(Communicator& host, std::span<const AgreementItem> items);
+inline void check_agreement(Communicator& host, std::initializer_list<AgreementItem> items) {
+  check_agreement(host, std::span(items.begin(), items.size()));
+}
 
 // A hash as a value: 16 hexadecimal digits.
 std::string hash_text(std::uint64_t hash);

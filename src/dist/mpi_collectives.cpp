@@ -66,12 +66,14 @@ void MpiCollectives::agree(const CollectiveCall& call, Before before, After afte
     std::vector<Envelope> all(static_cast<std::size_t>(topology_.node_count()));
     link_->exchange(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)));
     std::string error;
+    // Against rank 0's call: two calls of one node that differ cannot both be like it.
+    const Envelope& first = all.front();
     for (const Envelope& node : all) {
       if (!error.empty()) break;
-      if (node.other_rank >= 0) {
-        error = describe_mismatch(node.rank, node.call, node.other_rank, node.other);
-      } else if (!same_call(all.front().call, node.call)) {
-        error = describe_mismatch(all.front().rank, all.front().call, node.rank, node.call);
+      if (!same_call(first.call, node.call)) {
+        error = describe_mismatch(first.rank, first.call, node.rank, node.call);
+      } else if (node.other_rank >= 0) {
+        error = describe_mismatch(first.rank, first.call, node.other_rank, node.other);
       }
     }
     std::snprintf(word.error, sizeof word.error, "%s", error.c_str());

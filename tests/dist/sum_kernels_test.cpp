@@ -1,0 +1,166 @@
+#include "dist/sum_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "core/error.h"
+
+namespace rn::dist {
+namespace {
+
+// Rounding by search: the nearer of the two neighbouring bf16 numbers, on a tie the one with an even last
+// bit.
+float nearest_bf16(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const float low = std::bit_cast<float>(bits & 0xffff0000U);  // towards zero
+  const float high = std::bit_cast<float>((bits & 0xffff0000U) + 0x10000U);
+  const double down = std::fabs(static_cast<double>(x) - low);
+  const double up = std::fabs(static_cast<double>(high) - x);
+  if (down != up) return down < up ? low : high;
+  return (std::bit_cast<std::uint32_t>(low) >> 16) % 2 == 0 ? low : high;
+}
+
+TEST(Bf16Test, RoundsToTheNearestAndTiesToEven) {
+  const unsigned seed = 7;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (int i = 0; i < 200000; ++i) {
+    auto bits = static_cast<std::uint32_t>(random());
+    if (i % 4 == 0) bits = (bits & 0xffff0000U) | 0x8000U;  // ties
+    const float x = std::bit_cast<float>(bits);
+    if (!std::isfinite(x) || std::fabs(x) > 3e38F) continue;  // the neighbour above may be infinite
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(float_from_bf16(bf16_from_float(x))),
+              std::bit_cast<std::uint32_t>(nearest_bf16(x)))
+        << x;
+  }
+}
+
+TEST(Bf16Test, KeepsNanInfinityZeroAndOverflowsToInfinity) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(float_from_bf16(bf16_from_float(infinity)), infinity);
+  EXPECT_EQ(float_from_bf16(bf16_from_float(-infinity)), -infinity);
+  EXPECT_EQ(float_from_bf16(bf16_from_float(std::numeric_limits<float>::max())), infinity);
+  EXPECT_TRUE(std::signbit(float_from_bf16(bf16_from_float(-0.0F))));
+  // A NaN whose upper mantissa bits are zero would turn into infinity if it were cut.
+  EXPECT_TRUE(std::isnan(float_from_bf16(bf16_from_float(std::bit_cast<float>(0x7f800001U)))));
+  EXPECT_TRUE(std::isnan(float_from_bf16(bf16_from_float(std::bit_cast<float>(0xffffffffU)))));
+}
+
+TEST(Bf16Test, ArraysAreConvertedLikeSingleNumbers) {
+  std::vector<float> source;
+  for (int i = 0; i < 3001; ++i) source.push_back(std::sin(static_cast<float>(i)) * 1e3F);
+  source[17] = std::bit_cast<float>(0x7f800001U);
+  std::vector<std::uint16_t> packed(source.size());
+  std::vector<float> back(source.size());
+  pack_bf16(source.data(), packed.data(), source.size());
+  unpack_bf16(packed.data(), back.data(), back.size());
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    EXPECT_EQ(packed[i], bf16_from_float(source[i])) << i;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(back[i]), std::bit_cast<std::uint32_t>(float_from_bf16(packed[i])))
+        << i;
+  }
+}
+
+template <typename T>
+struct Arrays {
+  std::vector<std::vector<T>> values;
+  std::vector<const std::byte*> sources;
+  Arrays(std::size_t ranks, std::size_t count, auto value) : values(ranks, std::vector<T>(count)) {
+    for (std::size_t r = 0; r < ranks; ++r) {
+      for (std::size_t i = 0; i < count; ++i) values[r][i] = value(r, i);
+      sources.push_back(reinterpret_cast<const std::byte*>(values[r].data()));
+    }
+  }
+};
+
+template <typename T>
+void expect_sums(DType dtype) {
+  for (const std::size_t ranks : {1U, 2U, 3U, 5U}) {
+    for (const std::size_t count : {0U, 1U, 7U, 1023U, 1024U, 1025U, 4099U}) {
+      Arrays<T> a(ranks, count,
+                  [](std::size_t r, std::size_t i) { return static_cast<T>(r * 1000 + i * (r + 1)); });
+      std::vector<T> expected(count, T(0));
+      for (const auto& v : a.values) {
+        for (std::size_t i = 0; i < count; ++i) expected[i] += v[i];
+      }
+      std::vector<T> other(count);
+      // The first destination is a source, as in an all_reduce in place.
+      const std::vector<std::byte*> destinations{reinterpret_cast<std::byte*>(a.values[ranks / 2].data()),
+                                                 reinterpret_cast<std::byte*>(other.data())};
+      sum_arrays(a.sources, destinations, count, dtype, {});
+      EXPECT_EQ(a.values[ranks / 2], expected) << name_of(dtype) << " ranks " << ranks << " count " << count;
+      EXPECT_EQ(other, expected) << name_of(dtype) << " ranks " << ranks << " count " << count;
+    }
+  }
+}
+
+TEST(SumArraysTest, EveryTypeAndSizeSumsIntoEveryDestination) {
+  expect_sums<float>(DType::kF32);
+  expect_sums<double>(DType::kF64);
+  expect_sums<std::int32_t>(DType::kI32);
+  expect_sums<std::int64_t>(DType::kI64);
+}
+
+TEST(SumArraysTest, AddsInTheOrderOfTheSources) {
+  // (1e8 + 1) - 1e8 is 0 in float32, (1e8 - 1e8) + 1 is 1.
+  const std::vector<std::vector<float>> values{{1e8F}, {1.0F}, {-1e8F}};
+  const auto at = [&](std::size_t i) { return reinterpret_cast<const std::byte*>(values[i].data()); };
+  float sum = -1;
+  std::byte* const destination = reinterpret_cast<std::byte*>(&sum);
+  const std::vector<const std::byte*> forward{at(0), at(1), at(2)};
+  sum_arrays(forward, {&destination, 1}, 1, DType::kF32, {});
+  EXPECT_EQ(sum, 0.0F);
+  const std::vector<const std::byte*> swapped{at(0), at(2), at(1)};
+  sum_arrays(swapped, {&destination, 1}, 1, DType::kF32, {});
+  EXPECT_EQ(sum, 1.0F);
+}
+
+TEST(SumArraysTest, IntegersWrapInsteadOfOverflowing) {
+  const std::vector<std::int32_t> big{std::numeric_limits<std::int32_t>::max()};
+  const std::vector<std::int32_t> one{1};
+  std::int32_t sum = 0;
+  std::byte* const destination = reinterpret_cast<std::byte*>(&sum);
+  const std::vector<const std::byte*> sources{reinterpret_cast<const std::byte*>(big.data()),
+                                              reinterpret_cast<const std::byte*>(one.data())};
+  sum_arrays(sources, {&destination, 1}, 1, DType::kI32, {});
+  EXPECT_EQ(sum, std::numeric_limits<std::int32_t>::min());
+}
+
+TEST(SumArraysTest, RoundsSourcesAndResultOnceEach) {
+  const std::size_t count = 2050;
+  Arrays<float> a(3, count, [](std::size_t r, std::size_t i) {
+    return std::sin(static_cast<float>(i * 3 + r)) * (r == 1 ? 100.0F : 1.0F);
+  });
+  for (const Rounding rounding : {Rounding{true, true}, Rounding{true, false}, Rounding{false, true}}) {
+    std::vector<float> sum(count);
+    std::byte* const destination = reinterpret_cast<std::byte*>(sum.data());
+    sum_arrays(a.sources, {&destination, 1}, count, DType::kF32, rounding);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto source = [&](std::size_t r) {
+        return rounding.sources ? nearest_bf16(a.values[r][i]) : a.values[r][i];
+      };
+      float expected = source(0);
+      expected += source(1);
+      expected += source(2);
+      if (rounding.result) expected = nearest_bf16(expected);
+      ASSERT_EQ(sum[i], expected) << i << " " << rounding.sources << rounding.result;
+    }
+  }
+}
+
+TEST(SumArraysTest, RefusesTypesWithoutASum) {
+  std::uint16_t value = 0;
+  std::byte* const destination = reinterpret_cast<std::byte*>(&value);
+  const std::vector<const std::byte*> sources{destination};
+  EXPECT_THROW(sum_arrays(sources, {&destination, 1}, 1, DType::kF16, {}), InternalError);
+  EXPECT_THROW(sum_arrays(sources, {&destination, 1}, 1, DType::kI32, {.sources = true}), InternalError);
+}
+
+}  // namespace
+}  // namespace rn::dist
