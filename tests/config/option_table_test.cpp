@@ -30,8 +30,9 @@ TEST(OptionTableTest, KeysAreUniqueAndFound) {
 TEST(OptionTableTest, EveryDefaultIsAllowedAndHasAHelp) {
   for (const auto& option : option_table()) {
     const auto value = default_value(option);
-    if (const auto* number = std::get_if<double>(&value))
+    if (const auto* number = std::get_if<double>(&value)) {
       EXPECT_TRUE(option.range.contains(*number)) << option.key();
+    }
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
       EXPECT_TRUE(option.range.contains(static_cast<double>(*integer))) << option.key();
     }
