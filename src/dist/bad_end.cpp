@@ -26,7 +26,8 @@ class SignalSafeText {
     if (value < 0) return *this << "-" << -value;
     return number(static_cast<std::uint64_t>(value), 10);
   }
-  SignalSafeText& operator<<(const void* address) noexcept {
+  // No operator: it would take string literals too.
+  SignalSafeText& put_address(const void* address) noexcept {
     return (*this << "0x").number(reinterpret_cast<std::uintptr_t>(address), 16);
   }
   std::string_view view() const { return {text_, size_}; }
@@ -112,7 +113,7 @@ void BadEnd::end_from_signal(int signal_number, const void* address) noexcept {
 
   SignalSafeText message;
   message << "rank " << std::int64_t{row.rank} << " was ended by " << describe_signal(signal_number);
-  if (address) message << " at address " << address;
+  if (address) (message << " at address ").put_address(address);
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   char time[32];
