@@ -25,7 +25,7 @@ struct ParameterSpec {
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;  // dense, in any order of dimensions (channels-last convolution
                                       // weights); empty: row-major
-  int group = 0;  // hyper-parameter group, e.g. 0 decays and 1 does not
+  int group = 0;                      // hyper-parameter group, e.g. 0 decays and 1 does not
 };
 
 struct FlatEntry {

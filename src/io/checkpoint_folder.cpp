@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/tensor_hash.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint_manifest.h"
@@ -146,11 +147,12 @@ void CheckpointFolder::save(std::int64_t step, const std::vector<CheckpointFile>
   for (const CheckpointFile& content : contents) {
     RN_CHECK(detail::is_checkpoint_file_name(content.name), "not a checkpoint's file name: ", content.name);
   }
-  if (!files_.exists(directory_)) {
-    files_.make_directory(directory_);
-    files_.sync_directory(parent_of(directory_));
+  files_.make_directory(directory_);
+  try {
+    remove_leftovers();  // first, so that they do not take the room that this one needs
+  } catch (const Error& error) {
+    log_warning("leftovers of an interrupted save stay in ", directory_, ": ", error.what());
   }
-  remove_leftovers();  // first, so that they do not take the room that this one needs
   const std::string temporary = temporary_path(path_of(std::to_string(step)));
   try {
     write_folder(files_, temporary, step, contents, values);

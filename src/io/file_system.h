@@ -35,7 +35,7 @@ class FileSystem {
   virtual bool exists(const std::string& path) = 0;  // follows links
   virtual std::vector<std::string> list(
       const std::string& directory) = 0;                     // names, sorted, without "." and ".."
-  virtual void make_directory(const std::string& path) = 0;  // and its parents; may exist
+  virtual void make_directory(const std::string& path) = 0;  // and its parents, durably; may exist
   // Replaces a file, link or empty directory that is there. Durable only after sync_directory of the parent.
   virtual void rename(const std::string& from, const std::string& to) = 0;
   virtual void remove(

@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <new>
 
@@ -161,9 +160,15 @@ class PosixFileSystem : public FileSystem {
   }
 
   void make_directory(const std::string& path) override {
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    if (error) raise_write_error(path, error.value());
+    std::vector<std::string> missing;
+    for (std::string folder = path; !exists(folder); folder = parent_of(folder)) missing.push_back(folder);
+    for (auto folder = missing.rbegin(); folder != missing.rend(); ++folder) {
+      if (::mkdir(folder->c_str(), 0777) != 0 && errno != EEXIST) raise_write_error(path, errno);
+      sync_entries(parent_of(*folder), /*must_be_readable=*/false);
+    }
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) raise_write_error(path, errno);
+    if (!S_ISDIR(status.st_mode)) raise_write_error(path, ENOTDIR);
   }
 
   void rename(const std::string& from, const std::string& to) override {
@@ -186,9 +191,15 @@ class PosixFileSystem : public FileSystem {
     raise_read_error(path, errno);
   }
 
-  void sync_directory(const std::string& path) override {
-    Descriptor fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (!fd.is_open()) raise_write_error(path, errno);
+  void sync_directory(const std::string& path) override { sync_entries(path, /*must_be_readable=*/true); }
+
+ private:
+  static void sync_entries(const std::string& path, bool must_be_readable) {
+    const Descriptor fd(retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (!fd.is_open()) {
+      if (errno == EACCES && !must_be_readable) return;  // a folder that we may write to and not list
+      raise_write_error(path, errno);
+    }
     // Some file systems (FUSE, 9p) have nothing to sync in a directory and say so with EINVAL.
     if (retry([&] { return ::fsync(fd.get()); }) != 0 && errno != EINVAL && errno != ENOTSUP) {
       raise_write_error(path, errno);
