@@ -1,0 +1,130 @@
+#include "train/train_step.h"
+
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include "core/error.h"
+#include "model/norm.h"
+
+namespace rn::train {
+namespace {
+
+DType dtype_of(const torch::Tensor& tensor) {
+  RN_CHECK(tensor.scalar_type() == torch::kFloat32 || tensor.scalar_type() == torch::kFloat64);
+  return tensor.scalar_type() == torch::kFloat32 ? DType::kF32 : DType::kF64;
+}
+
+// Tells the reducer that a parameter's gradient is complete; autograd calls it once per parameter and
+// backward.
+class ReadyHook : public torch::autograd::PostAccumulateGradHook {
+ public:
+  ReadyHook(dist::GradientReducer& reducer, std::size_t entry, const bool& armed)
+      : reducer_(reducer), entry_(entry), armed_(armed) {}
+  void operator()(const torch::autograd::Variable&) override {
+    if (armed_) reducer_.ready(entry_);
+  }
+
+ private:
+  dist::GradientReducer& reducer_;
+  const std::size_t entry_;
+  const bool& armed_;
+};
+
+}  // namespace
+
+torch::Tensor cross_entropy_sum(const torch::Tensor& logits, const torch::Tensor& labels,
+                                double label_smoothing) {
+  const auto wide = logits.scalar_type() == torch::kFloat64 ? logits : logits.to(torch::kFloat32);
+  return at::cross_entropy_loss(wide, labels, /*weight=*/{}, at::Reduction::Sum, /*ignore_index=*/-100,
+                                label_smoothing);
+}
+
+TrainStep::TrainStep(model::Network& net, model::FlatParameters& params, Communicator& communicator,
+                     Sgd& optimizer, LossScaler& scaler, Precision precision, const StepOptions& options)
+    : net_(net),
+      params_(params),
+      communicator_(communicator),
+      optimizer_(optimizer),
+      scaler_(scaler),
+      precision_(precision),
+      options_(options),
+      reducer_(communicator, params.layout(), params.gradient_bytes(), dtype_of(params.gradient),
+               dtype_of(params.gradient) == DType::kF32 ? options.wire : DType::kF64) {
+  const auto bytes = static_cast<std::size_t>(params.statistics.numel()) * params.statistics.element_size();
+  if (bytes > 0) {  // group norm has none
+    statistics_memory_ = communicator.allocate(bytes);
+    statistics_sum_ = torch::from_blob(statistics_memory_->bytes().data(), {params.statistics.numel()},
+                                       params.statistics.options());
+  }
+  for (std::size_t entry = 0; entry < params.layout().entries().size(); ++entry) {
+    torch::autograd::impl::set_post_acc_grad_hooks(params.parameter(entry),
+                                                   std::make_unique<ReadyHook>(reducer_, entry, last_shard_));
+  }
+}
+
+TrainStep::~TrainStep() {
+  for (std::size_t entry = 0; entry < params_.layout().entries().size(); ++entry) {
+    torch::autograd::impl::set_post_acc_grad_hooks(params_.parameter(entry), nullptr);
+  }
+}
+
+Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, double lr) {
+  Ballot ballot = accumulate_gradient(batches, global_count);
+  const torch::NoGradGuard no_grad;
+  const auto [found_inf, norm] = scaler_.unscale(params_.gradient);
+  if (options_.clip_norm > 0) {  // as torch.nn.utils.clip_grad_norm_
+    params_.gradient.mul_((options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
+  }
+  optimizer_.step(lr, found_inf);  // skips on the device where the gradient is not finite
+  apply_statistics(global_count, found_inf);
+  scaler_.update(found_inf);
+  ballot.found_inf = found_inf;
+  ballot.grad_norm = norm;
+  return ballot;
+}
+
+Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_count) {
+  Ballot ballot;
+  params_.gradient.zero_();
+  if (statistics_sum_.defined()) statistics_sum_.zero_();
+  for (int micro_step = 0; micro_step < options_.accumulate; ++micro_step) {
+    const Batch batch = batches.next();
+    last_shard_ = micro_step == options_.accumulate - 1;
+    if (batch.count > 0 || options_.empty_shards_run) forward_backward(batch, global_count, ballot);
+  }
+  reducer_.finalize();  // the gradient of the global batch, on every rank
+  if (statistics_sum_.defined()) {
+    communicator_.all_reduce(statistics_memory_->bytes(), dtype_of(statistics_sum_)).wait();
+  }
+  return ballot;
+}
+
+void TrainStep::forward_backward(const Batch& batch, std::int64_t global_count, Ballot& ballot) {
+  torch::Tensor logits;  // [N, K]
+  {
+    const AutocastScope autocast(precision_, batch.images.device());
+    logits = net_.forward(batch.images);
+  }
+  const auto loss_sum = cross_entropy_sum(logits, batch.labels, options_.label_smoothing);
+  scaler_.scale_loss(loss_sum / static_cast<double>(global_count))
+      .backward();  // slices become ready, buckets start
+
+  const torch::NoGradGuard no_grad;
+  if (statistics_sum_.defined())
+    statistics_sum_.add_(params_.batch_statistics, static_cast<double>(batch.count));
+  const auto loss = loss_sum.detach();
+  const auto correct = logits.argmax(1).eq(batch.labels).sum();
+  ballot.loss_sum = ballot.loss_sum.defined() ? ballot.loss_sum + loss : loss;
+  ballot.correct = ballot.correct.defined() ? ballot.correct + correct : correct;
+  ballot.count += batch.count;
+}
+
+// As the weights, the running statistics of a step that is not finite stay as they were.
+void TrainStep::apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf) {
+  if (!statistics_sum_.defined()) return;
+  const auto next = params_.statistics * (1.0 - model::kNormMomentum) +
+                    statistics_sum_ * (model::kNormMomentum / static_cast<double>(global_count));
+  params_.statistics.copy_(torch::where(found_inf.ne(0), params_.statistics, next));
+}
+
+}  // namespace rn::train

@@ -1,0 +1,316 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "io/file_system.h"
+#include "train/checkpoint.h"
+#include "train/statistics.h"
+
+namespace rn::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// A run with a time limit asks for its stop this long before it, plus twice the slowest checkpoint.
+constexpr double kTimeLimitMargin = 5.0;
+// fp16: the scale cannot go lower; the numbers are not finite for another reason.
+constexpr double kSmallestLossScale = 1.0 / 1024;
+
+ExitCode exit_code_of(dist::StopReason reason) {
+  switch (reason) {
+    case dist::StopReason::kRequeue:
+      return ExitCode::kRequeue;
+    case dist::StopReason::kTerminate:
+      return ExitCode::kTerminated;
+    case dist::StopReason::kInterrupt:
+      return ExitCode::kInterrupted;
+    case dist::StopReason::kNone:
+      break;
+  }
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainerOptions& options, dist::Session& session, model::Network& net,
+                 const data::Dataset& dataset, TrainState& state, StepPlan& plan,
+                 io::CheckpointFolder& checkpoints, report::RunReport& report)
+    : options_(options),
+      session_(session),
+      net_(net),
+      dataset_(dataset),
+      state_(state),
+      plan_(plan),
+      checkpoints_(checkpoints),
+      report_(report),
+      total_steps_(plan.total_steps(options.train.epochs, options.train.max_steps)),
+      schedule_(options.schedule, options.swa, options.optimizer.lr, plan.steps_per_epoch(), total_steps_),
+      step_(net, state.params, session.communicator(), state.optimizer, state.scaler, options.precision,
+            options.step),
+      vote_(session.communicator(), state.params.weights.device()),
+      started_(Clock::now()),
+      record_started_(started_) {}
+
+ExitCode Trainer::fit() {
+  const int rank = session_.host().rank();
+  const auto& images = dataset_.train;
+  // The loader runs ahead of the step: its position is its own.
+  std::int64_t next_step = state_.progress.step;
+  int next_micro_step = 0;
+  data::PrefetchLoader loader(images, options_.augment, options_.data.workers, options_.data.prefetch,
+                              [&, rank]() -> std::optional<data::ShardRequest> {
+                                if (next_step >= total_steps_) return std::nullopt;
+                                auto request = plan_.request(next_step, rank, next_micro_step);
+                                if (++next_micro_step == options_.step.accumulate) {
+                                  next_micro_step = 0;
+                                  ++next_step;
+                                }
+                                return request;
+                              });
+  BatchSource batches(loader, images.channels, images.height, images.width, state_.params.weights.device(),
+                      state_.params.weights.scalar_type());
+  net_.train();
+  record_started_ = Clock::now();
+  while (state_.progress.step < total_steps_) {
+    run_step(batches);
+    if (stop_ != dist::StopReason::kNone && state_.progress.step < total_steps_) return stop(stop_);
+  }
+  return finish();
+}
+
+// One step and what is due after it. Every decision here is a function of the step or of the vote, so all
+// ranks take it alike.
+void Trainer::run_step(BatchSource& batches) {
+  Progress& progress = state_.progress;
+  const auto step_started = Clock::now();
+  const Step step = plan_.at(progress.step);
+  session_.board().begin_step(step.step);
+  Ballot ballot;
+  try {
+    ballot = step_.run(batches, step.count, schedule_.at(step.step));
+  } catch (const c10::OutOfMemoryError& error) {
+    throw Error(ExitCode::kFailure,
+                cat("out of memory in step ", step.step, " with ", plan_.shard(step, 0, 0).size(),
+                    " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
+                    ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ",
+                    error.what_without_backtrace()));
+  }
+  ++progress.step;
+  if (state_.ema) state_.ema->update(progress.step, state_.params);
+  if (state_.swa && schedule_.swa_snapshot_after(step.step)) state_.swa->snapshot(state_.params);
+  ballot.stop_reason = static_cast<int>(wanted_stop());
+  const auto earlier = vote_.start(step.step, ballot);
+
+  times_[static_cast<std::size_t>(step.step % 2)] = {Clock::now(), batches.take_wait_seconds(),
+                                                     step_.comm_wait_seconds()};
+  if (earlier) account(*earlier);
+  const bool last = progress.step == total_steps_;
+  const bool evaluates = !last && is_due(options_.eval.every_epochs);
+  const bool saves =
+      !last &&
+      (is_due(options_.checkpoint.every_epochs) ||
+       (options_.checkpoint.every_steps > 0 && progress.step % options_.checkpoint.every_steps == 0));
+  if (step.ends_epoch || last || evaluates || saves) {
+    if (const auto result = vote_.drain()) account(*result);
+  }
+  const double seconds = seconds_since(step_started);
+  progress.seconds += seconds;
+  progress.epoch_seconds += seconds;
+  if (step.ends_epoch) finish_epoch();
+  if (evaluates) evaluate_all(/*final=*/false);
+  if (saves || improved_) save_checkpoint(/*must_succeed=*/false);
+}
+
+void Trainer::account(const VoteResult& result) {
+  Progress& progress = state_.progress;
+  if (result.found_inf && state_.scaler.enabled() && std::isfinite(result.loss_sum) &&
+      state_.scaler.scale.item<double>() >= kSmallestLossScale) {
+    ++progress.skipped_steps;  // dynamic loss scaling at work: the update was skipped, the scale lowered
+  } else if (result.found_inf || !std::isfinite(result.loss_sum)) {
+    throw NonFiniteError(
+        cat("step ", result.step, ": the ", std::isfinite(result.loss_sum) ? "gradient" : "loss",
+            " is not finite (loss ", result.loss_sum / static_cast<double>(result.count), ", gradient norm ",
+            result.grad_norm,
+            "). The weights were not updated. Lower optimizer.lr, add schedule.warmup_epochs or "
+            "train.clip_norm; the last checkpoint is from before this step."));
+  }
+  progress.epoch_loss_sum += result.loss_sum;
+  progress.epoch_correct += result.correct;
+  progress.epoch_count += result.count;
+  const StepTimes& times = times_[static_cast<std::size_t>(result.step % 2)];
+  record_images_ += result.count;
+  ++record_steps_;
+  record_data_wait_ += times.data_wait;
+  record_comm_wait_ += times.comm_wait;
+  if (result.stop_reason != 0) stop_ = static_cast<dist::StopReason>(result.stop_reason);
+
+  const std::int64_t done = result.step + 1;
+  if (done % options_.report.every_steps != 0 && done != total_steps_) return;
+  const double seconds = std::chrono::duration<double>(times.finished - record_started_).count();
+  const auto steps = static_cast<double>(record_steps_);
+  report::StepRecord record;
+  record.at = {done, plan_.epochs_done(done)};
+  record.loss = result.loss_sum / static_cast<double>(result.count);
+  record.top1 = 100.0 * static_cast<double>(result.correct) / static_cast<double>(result.count);
+  record.lr = schedule_.at(result.step);
+  record.images_per_second = static_cast<double>(record_images_) / seconds;
+  record.data_wait_ms = 1e3 * record_data_wait_ / steps;
+  record.comm_wait_ms = 1e3 * record_comm_wait_ / steps;
+  record.grad_norm = result.grad_norm;
+  record.loss_scale = state_.scaler.enabled() ? state_.scaler.scale.item<double>() : 0;
+  report_.step(record);
+  record_started_ = times.finished;
+  record_images_ = record_steps_ = 0;
+  record_data_wait_ = record_comm_wait_ = 0;
+}
+
+void Trainer::finish_epoch() {
+  Progress& progress = state_.progress;
+  const auto count = static_cast<double>(progress.epoch_count);
+  report_.epoch({position(), progress.epoch_loss_sum / count,
+                 100.0 * static_cast<double>(progress.epoch_correct) / count, schedule_.at(progress.step - 1),
+                 progress.epoch_seconds});
+  progress.epoch_loss_sum = progress.epoch_seconds = 0;
+  progress.epoch_correct = progress.epoch_count = 0;
+}
+
+// During training the monitored split with raw and EMA weights; at the end every split and set of weights.
+void Trainer::evaluate_all(bool final) {
+  const auto started = Clock::now();
+  session_.board().enter(dist::Phase::kEval);
+  const bool has_val = dataset_.val.size > 0;
+  const std::string monitored_split = has_val ? "val" : "test";
+  const std::string monitored_weights = state_.ema ? "ema" : "raw";
+  std::vector<std::string> sets = {"raw"};
+  if (state_.ema) sets.push_back("ema");
+  if (final && state_.swa && state_.swa->snapshots > 0) sets.push_back("swa");
+  std::vector<std::pair<std::string, const data::ImageSet*>> splits;
+  if (has_val) splits.emplace_back("val", &dataset_.val);
+  if (!has_val || final) splits.emplace_back("test", &dataset_.test);
+
+  for (const auto& [split, images] : splits) {
+    for (const auto& weights : sets) {
+      const EvalResult result = evaluate_set(weights, split, *images);
+      if (split != monitored_split || weights != monitored_weights) continue;
+      improved_ = result.top1_percent() > state_.progress.best_metric;
+      if (improved_) {
+        state_.progress.best_metric = result.top1_percent();
+        state_.progress.best_step = state_.progress.step;
+      }
+    }
+  }
+  session_.board().begin_step(state_.progress.step);
+  // A step record's images per second count its own wall time; evaluations have theirs.
+  record_started_ += std::chrono::duration_cast<Clock::duration>(Clock::now() - started);
+}
+
+EvalResult Trainer::evaluate_set(const std::string& weights, const std::string& split,
+                                 const data::ImageSet& images) {
+  const auto started = Clock::now();
+  std::optional<WeightSwap> swap;
+  if (weights == "ema") swap.emplace(state_.params, state_.ema->weights, state_.ema->statistics);
+  if (weights == "swa") swap.emplace(state_.params, state_.swa->weights, state_.swa->statistics);
+  const EvalResult result =
+      evaluate(net_, images, session_.host(),
+               {options_.augment, options_.data, options_.eval, options_.precision,
+                state_.params.weights.device(), static_cast<std::int64_t>(dataset_.classes.size())});
+  report_.eval({position(), split, weights, result.top1_percent(), result.top5_percent(), result.loss(),
+                result.n, seconds_since(started)});
+  return result;
+}
+
+// Rank 0 writes; the others wait, so that a step's collectives never stand against a long write.
+void Trainer::save_checkpoint(bool must_succeed) {
+  const auto started = Clock::now();
+  session_.board().enter(dist::Phase::kCheckpoint);
+  if (is_main() && checkpointed_step_ != state_.progress.step) {
+    try {
+      StateSnapshot snapshot = take_snapshot(state_);
+      snapshot.values["identity"] = options_.identity;
+      checkpoints_.save(state_.progress.step, snapshot.files, snapshot.values);
+      if (improved_) checkpoints_.set_best(state_.progress.step);
+      checkpoints_.prune(options_.checkpoint.keep);
+      checkpointed_step_ = state_.progress.step;
+    } catch (const Error& error) {
+      if (must_succeed) throw;
+      log_error("the checkpoint of step ", state_.progress.step, " could not be written: ", error.what(),
+                " Earlier checkpoints are untouched; training goes on.");
+    }
+  }
+  improved_ = false;
+  session_.host().barrier();
+  slowest_checkpoint_seconds_ = std::max(slowest_checkpoint_seconds_, seconds_since(started));
+  session_.board().begin_step(state_.progress.step);
+  record_started_ += std::chrono::duration_cast<Clock::duration>(Clock::now() - started);
+}
+
+void Trainer::export_final_weights() {
+  if (!is_main()) return;
+  const auto write = [&](const std::string& name, const torch::Tensor& weights,
+                         const torch::Tensor& statistics) {
+    write_weights(io::posix_file_system(), options_.run_dir + "/" + name, state_.params, weights, statistics,
+                  state_.progress.step);
+  };
+  write("model.safetensors", state_.params.weights, state_.params.statistics);
+  if (state_.ema) write("ema.safetensors", state_.ema->weights, state_.ema->statistics);
+  if (state_.swa && state_.swa->snapshots > 0) {
+    write("swa.safetensors", state_.swa->weights, state_.swa->statistics);
+  }
+}
+
+ExitCode Trainer::stop(dist::StopReason reason) {
+  if (const auto result = vote_.drain()) account(*result);
+  save_checkpoint(/*must_succeed=*/true);
+  const ExitCode code = exit_code_of(reason);
+  log_info("stopped as asked after step ", state_.progress.step, " of ", total_steps_,
+           "; the same command resumes there");
+  report_.run_end("stopped", static_cast<int>(code), {{"train_seconds", state_.progress.seconds}});
+  return code;
+}
+
+ExitCode Trainer::finish() {
+  if (state_.swa && state_.swa->snapshots > 0 && state_.params.statistics.numel() > 0) {
+    session_.board().enter(dist::Phase::kEval);
+    reestimate_statistics(net_, state_.params, dataset_.train, plan_, total_steps_, options_,
+                          session_.communicator(), *state_.swa);
+  }
+  evaluate_all(/*final=*/true);
+  save_checkpoint(/*must_succeed=*/true);
+  export_final_weights();
+  report_.run_end("done", static_cast<int>(ExitCode::kDone),
+                  {{"train_seconds", state_.progress.seconds},
+                   {"dataset", dataset_.name},
+                   {"steps", state_.progress.step},
+                   {"epochs", plan_.epochs_done(state_.progress.step)},
+                   {"skipped_steps", state_.progress.skipped_steps},
+                   {"best_top1", state_.progress.best_metric},
+                   {"best_step", state_.progress.best_step}});
+  return ExitCode::kDone;
+}
+
+dist::StopReason Trainer::wanted_stop() const {
+  const auto asked = session_.stop_requested();
+  if (asked != dist::StopReason::kNone || options_.time_limit.count() <= 0) return asked;
+  const double left = options_.time_limit.count() - seconds_since(started_);
+  return left < kTimeLimitMargin + 2 * slowest_checkpoint_seconds_ ? dist::StopReason::kRequeue : asked;
+}
+
+report::Position Trainer::position() const {
+  return {state_.progress.step, plan_.epochs_done(state_.progress.step)};
+}
+
+bool Trainer::is_due(double every_epochs) const {
+  if (every_epochs <= 0) return false;
+  const auto interval = std::max<std::int64_t>(1, steps_of(every_epochs, plan_.steps_per_epoch()));
+  return state_.progress.step % interval == 0;
+}
+
+}  // namespace rn::train

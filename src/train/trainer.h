@@ -1,0 +1,108 @@
+// The epoch loop: steps, votes, averages, evaluations, checkpoints, and the orderly end.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "data/dataset.h"
+#include "dist/session.h"
+#include "io/checkpoint_folder.h"
+#include "model/factory.h"
+#include "report/run_report.h"
+#include "train/evaluator.h"
+#include "train/lr_schedule.h"
+#include "train/options.h"
+#include "train/step_plan.h"
+#include "train/train_state.h"
+#include "train/train_step.h"
+#include "train/vote.h"
+
+namespace rn::train {
+
+// The options that a trainer turns on, each from its own section of the configuration.
+struct TrainerOptions {
+  TrainOptions train;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  SwaOptions swa;
+  EvalOptions eval;
+  CheckpointOptions checkpoint;
+  data::DataOptions data;
+  data::AugmentOptions augment;
+  report::ReportOptions report;
+  StepOptions step;
+  Precision precision = Precision::kFP32;
+  std::uint64_t seed = 0;
+  std::string run_dir;
+  std::chrono::duration<double> time_limit{0};  // 0: none
+  nlohmann::json identity;                      // kept in every checkpoint, see app::Identity
+};
+
+class Trainer {
+ public:
+  // Borrows everything; `state` is already that of the run's start or of the checkpoint it resumes from, and
+  // equal on all ranks.
+  Trainer(const TrainerOptions& options, dist::Session& session, model::Network& net,
+          const data::Dataset& dataset, TrainState& state, StepPlan& plan, io::CheckpointFolder& checkpoints,
+          report::RunReport& report);
+
+  // Collective. Trains to the end of the run or to a requested stop, always ending with a checkpoint. Returns
+  // the exit code. Throws NonFiniteError on every rank at the same step.
+  ExitCode fit();
+
+  std::int64_t total_steps() const { return total_steps_; }
+
+ private:
+  void run_step(BatchSource& batches);
+  void account(const VoteResult& result);
+  void finish_epoch();
+  void evaluate_all(bool final);
+  EvalResult evaluate_set(const std::string& weights, const std::string& split, const data::ImageSet& images);
+  void save_checkpoint(bool must_succeed);
+  void export_final_weights();
+  ExitCode stop(dist::StopReason reason);
+  ExitCode finish();
+  dist::StopReason wanted_stop() const;
+  report::Position position() const;
+  bool is_due(double every_epochs) const;
+  bool is_main() const { return session_.host().rank() == 0; }
+
+  const TrainerOptions options_;
+  dist::Session& session_;
+  model::Network& net_;
+  const data::Dataset& dataset_;
+  TrainState& state_;
+  StepPlan& plan_;
+  io::CheckpointFolder& checkpoints_;
+  report::RunReport& report_;
+  const std::int64_t total_steps_;
+  const LrSchedule schedule_;
+  TrainStep step_;
+  Vote vote_;
+  const std::chrono::steady_clock::time_point started_;
+
+  dist::StopReason stop_ = dist::StopReason::kNone;  // what all ranks have agreed on
+  bool improved_ = false;                            // the last evaluation was the best so far
+  std::int64_t checkpointed_step_ = -1;
+  double slowest_checkpoint_seconds_ = 0;
+  // A vote is read one step late; what a step's record needs of this rank waits here. Index: step % 2.
+  struct StepTimes {
+    std::chrono::steady_clock::time_point finished;
+    double data_wait = 0;
+    double comm_wait = 0;
+  };
+  std::array<StepTimes, 2> times_{};
+  // Since the last step record:
+  std::chrono::steady_clock::time_point record_started_;
+  std::int64_t record_images_ = 0;
+  std::int64_t record_steps_ = 0;
+  double record_data_wait_ = 0;
+  double record_comm_wait_ = 0;
+};
+
+}  // namespace rn::train
