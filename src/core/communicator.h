@@ -112,8 +112,8 @@ class Communicator {
 };
 
 // Bytes of a typed span, for the calls above.
-template <typename T>
-std::span<std::byte> bytes_of(std::span<T> values) {
+template <typename T, std::size_t kExtent>
+std::span<std::byte> bytes_of(std::span<T, kExtent> values) {
   return std::as_writable_bytes(values);
 }
 

@@ -1,0 +1,196 @@
+#include "app/eval_command.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "app/setup.h"
+#include "config/load.h"
+#include "core/log.h"
+#include "data/dataset.h"
+#include "dist/session.h"
+#include "io/checkpoint_folder.h"
+#include "model/factory.h"
+#include "model/flat_parameters.h"
+#include "model/safetensors_weights.h"
+#include "train/evaluator.h"
+
+namespace rn::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kUsage[] =
+    "usage: rn_dist eval CHECKPOINT_OR_RUN [--config FILE] [--split test|val|train] [--weights raw|ema|swa] "
+    "[--json]\n"
+    "                    [key=value ...]\n"
+    "Evaluates a run folder (its best checkpoint, else the last) or one checkpoint folder. Weights: swa, "
+    "else ema, else\n"
+    "raw. The configuration is the run's own unless --config names another.";
+
+struct Arguments {
+  std::string path;
+  std::string config;
+  std::string split = "test";
+  std::string weights;  // empty: the best kind that is there
+  bool json = false;
+  std::vector<std::string> overrides;
+};
+
+std::string one_of(const std::string& flag, const std::string& value,
+                   std::initializer_list<const char*> allowed) {
+  std::string list;
+  for (const char* name : allowed) {
+    if (value == name) return value;
+    list += cat(list.empty() ? "" : ", ", name);
+  }
+  throw ConfigError(cat("eval: ", flag, " is '", value, "'; allowed: ", list));
+}
+
+Arguments parse(std::span<const std::string> args) {
+  Arguments parsed;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const std::string& word = args[i];
+    const auto value = [&]() -> const std::string& {
+      if (i + 1 == args.size()) throw ConfigError(cat("eval: ", word, " needs a value\n", kUsage));
+      return args[++i];
+    };
+    if (word == "--config") {
+      parsed.config = value();
+    } else if (word == "--split") {
+      parsed.split = one_of(word, value(), {"test", "val", "train"});
+    } else if (word == "--weights") {
+      parsed.weights = one_of(word, value(), {"raw", "ema", "swa"});
+    } else if (word == "--json") {
+      parsed.json = true;
+    } else if (word.starts_with("-")) {
+      throw ConfigError(cat("eval: unknown option ", word, "\n", kUsage));
+    } else if (parsed.path.empty()) {
+      parsed.path = word;
+    } else if (word.find('=') != std::string::npos) {
+      parsed.overrides.push_back(word);
+    } else {
+      throw ConfigError(cat("eval: one checkpoint or run, not also '", word, "'\n", kUsage));
+    }
+  }
+  if (parsed.path.empty()) throw ConfigError(kUsage);
+  return parsed;
+}
+
+// The checkpoint folder and the run folder that `path` means.
+struct Location {
+  std::string checkpoint;
+  std::string run;
+};
+
+Location locate(const std::string& path) {
+  if (fs::exists(fs::path(path) / "manifest.json")) {
+    return {path, fs::weakly_canonical(path).parent_path().parent_path().string()};
+  }
+  const io::CheckpointFolder folder(io::posix_file_system(), path + "/checkpoints");
+  auto step = folder.best();
+  if (!step) step = folder.last();
+  if (!step) {
+    throw DataError(cat("eval: ", path,
+                        " is neither a checkpoint (no manifest.json) nor a run with a valid "
+                        "checkpoint in checkpoints/"));
+  }
+  return {cat(path, "/checkpoints/", *step), path};
+}
+
+std::string choose_weights(const io::LoadedCheckpoint& checkpoint, const std::string& asked) {
+  const auto has = [&](const std::string& kind) { return checkpoint.file(kind + ".safetensors") != nullptr; };
+  if (!asked.empty()) {
+    if (asked != "raw" && !has(asked))
+      throw DataError(cat("eval: ", checkpoint.path, " has no ", asked, " weights"));
+    return asked;
+  }
+  // SWA weights exist from the first snapshot on.
+  if (has("swa") && checkpoint.values.value("swa.snapshots", 0) > 0) return "swa";
+  return has("ema") ? "ema" : "raw";
+}
+
+void print_text(const train::EvalResult& result, const data::Dataset& dataset, const std::string& what,
+                std::ostream& out) {
+  char line[160];
+  std::snprintf(line, sizeof line, "%s: top-1 %.2f %% (%lld of %lld)  top-5 %.2f %%  loss %.4f\n",
+                what.c_str(), result.top1_percent(), static_cast<long long>(result.top1),
+                static_cast<long long>(result.n), result.top5_percent(), result.loss());
+  out << line << "confusion (row: label, column: predicted)\n";
+  for (std::int64_t label = 0; label < result.classes; ++label) {
+    std::snprintf(line, sizeof line, "%12s", dataset.classes[static_cast<std::size_t>(label)].c_str());
+    out << line;
+    for (std::int64_t predicted = 0; predicted < result.classes; ++predicted) {
+      std::snprintf(line, sizeof line, "%6lld",
+                    static_cast<long long>(
+                        result.confusion[static_cast<std::size_t>(label * result.classes + predicted)]));
+      out << line;
+    }
+    out << '\n';
+  }
+}
+
+void print_json(const train::EvalResult& result, const std::string& split, const std::string& weights,
+                std::int64_t step, std::ostream& out) {
+  out << nlohmann::json{{"split", split},
+                        {"weights", weights},
+                        {"step", step},
+                        {"n", result.n},
+                        {"top1_count", result.top1},
+                        {"top5_count", result.top5},
+                        {"top1", result.top1_percent()},
+                        {"top5", result.top5_percent()},
+                        {"loss", result.loss()},
+                        {"confusion", result.confusion}}
+             .dump()
+      << '\n';
+}
+
+}  // namespace
+
+int run_eval_command(std::span<const std::string> args, std::ostream& out) {
+  const Arguments arguments = parse(args);
+  const Location location = locate(arguments.path);
+  const std::string config_path =
+      arguments.config.empty() ? location.run + "/config.resolved.yaml" : arguments.config;
+  const config::RunConfig config = config::load_config(config_path, arguments.overrides).config;
+
+  dist::Session session(config.dist, /*run_dir=*/"", config.train.threads);
+  return dist::guarded(session, [&] {
+    auto& host = session.host();
+    init_logging(LogLevel::kInfo, host.rank(), host.world_size());
+    const torch::Device device = prepare_device(session);
+    const auto checkpoint = io::load_checkpoint(io::posix_file_system(), location.checkpoint);
+    const std::string weights = choose_weights(checkpoint, arguments.weights);
+    const auto dataset = data::open_dataset(config.data, config.run.seed);
+    const data::ImageSet& images = arguments.split == "test"  ? dataset->test
+                                   : arguments.split == "val" ? dataset->val
+                                                              : dataset->train;
+    if (images.size == 0) throw ConfigError(cat("eval: the split '", arguments.split, "' is empty"));
+
+    auto net = model::make_network(config.model, static_cast<int>(dataset->classes.size()), config.run.seed,
+                                   &session.communicator());
+    net->to(device);
+    model::FlatParameters params(*net, session.communicator(), std::int64_t{1} << 21);
+    const std::string file = (weights == "raw" ? "model" : weights) + std::string(".safetensors");
+    model::load_weights(params, *checkpoint.file(file), cat(checkpoint.path, "/", file),
+                        model::LoadMode::kStrict);
+
+    session.board().enter(dist::Phase::kEval);
+    const auto precision = train::resolve_precision(config.train.precision, device);
+    const auto result = train::evaluate(*net, images, host,
+                                        {config.augment, config.data, config.eval, precision, device,
+                                         static_cast<std::int64_t>(dataset->classes.size())});
+    if (host.rank() == 0) {
+      if (arguments.json) {
+        print_json(result, arguments.split, weights, checkpoint.step, out);
+      } else {
+        print_text(result, *dataset, cat(arguments.split, ", ", weights, " weights, step ", checkpoint.step),
+                   out);
+      }
+    }
+    return ExitCode::kDone;
+  });
+}
+
+}  // namespace rn::app

@@ -1,0 +1,188 @@
+#include "app/run_folder.h"
+
+#include <array>
+#include <ctime>
+#include <span>
+
+#include "config/derived.h"
+#include "config/dump.h"
+#include "config/identity.h"
+#include "config/load.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "io/atomic_file.h"
+#include "io/file_system.h"
+
+namespace rn::app {
+namespace {
+
+constexpr char kConfigFile[] = "config.resolved.yaml";
+constexpr char kSummaryFile[] = "summary.json";
+constexpr char kFailureFile[] = "failure.json";
+constexpr std::uint64_t kMaxJsonBytes = 64 << 20;
+
+std::string ways_on(const config::RunConfig& config) {
+  return cat("Use another run.name (now '", config.run.name,
+             "'), run.overwrite=true (moves the old folder aside), or model.init_from=FILE to start from its "
+             "weights.");
+}
+
+std::optional<nlohmann::json> read_json(const std::string& path) {
+  auto& files = io::posix_file_system();
+  if (!files.exists(path)) return std::nullopt;
+  const auto bytes = files.read(path, kMaxJsonBytes);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  auto parsed = nlohmann::json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+  if (parsed.is_discarded() || !parsed.is_object()) {
+    throw DataError(cat(path, " is not valid JSON. Move the folder aside with run.overwrite=true."));
+  }
+  return parsed;
+}
+
+void move_aside(const std::string& dir) {
+  auto& files = io::posix_file_system();
+  char stamp[32];
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  std::string aside = dir + ".old-" + stamp;
+  for (int i = 2; files.exists(aside); ++i) aside = cat(dir, ".old-", stamp, "-", i);
+  files.rename(dir, aside);
+  log_info("moved the earlier run to ", aside);
+}
+
+// The differences between the run in the folder and the one asked for, one line each.
+std::string describe_differences(const std::vector<config::IdentityDifference>& differences) {
+  std::string text;
+  for (const auto& difference : differences) {
+    text += cat("\n  ", difference.key, ": the folder's run has ", difference.a, ", this one ", difference.b);
+  }
+  return text;
+}
+
+}  // namespace
+
+Identity make_identity(const config::RunConfig& config, const data::Dataset& dataset,
+                       train::Precision precision, const train::StepPlan& plan) {
+  return {dataset.content_hash, std::string(train::name_of(precision)), plan.shape().ranks,
+          plan.total_steps(config.train.epochs, config.train.max_steps)};
+}
+
+nlohmann::json Identity::to_json() const {
+  return {{"data_hash", std::to_string(data_hash)},
+          {"precision", precision},
+          {"ranks", ranks},
+          {"total_steps", total_steps}};
+}
+
+RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, Communicator& host)
+    : dir_(config::run_folder(config)), checkpoints_(io::posix_file_system(), dir_ + "/checkpoints") {
+  if (host.rank() == 0) outcome_ = open(config, identity);
+  std::array<std::int64_t, 2> decision = {static_cast<std::int64_t>(outcome_), resume_step_};
+  host.broadcast(bytes_of(std::span(decision)), 0).wait();
+  outcome_ = static_cast<Outcome>(decision[0]);
+  resume_step_ = decision[1];
+}
+
+RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identity& identity) {
+  auto& files = io::posix_file_system();
+  if (config.run.overwrite && files.exists(dir_) && !files.list(dir_).empty()) {
+    {
+      const io::RunLock nobody_else(dir_);
+    }  // a live run is not moved away under its feet
+    move_aside(dir_);
+  }
+  files.make_directory(dir_);
+  lock_ = std::make_unique<io::RunLock>(dir_);
+
+  Outcome outcome = Outcome::kStart;
+  if (files.exists(dir_ + "/" + kConfigFile)) {
+    if (config.run.resume == "never") {
+      throw ConfigError(cat("run.resume is 'never', but ", dir_, " holds a run already. ", ways_on(config)));
+    }
+    outcome = continue_run(config, identity);
+  } else {
+    for (const auto& name : files.list(dir_)) {
+      if (name.front() != '.' && name != kFailureFile) {
+        throw ConfigError(cat("run.dir: ", dir_, " is not empty and holds no run (it has '", name,
+                              "'). Choose another run.dir or run.name."));
+      }
+    }
+    if (config.run.resume == "must") {
+      throw DataError(
+          cat("run.resume is 'must', but ", dir_, " holds no run. Use run.resume=auto to start one."));
+    }
+    if (config.run.resume != "auto" && config.run.resume != "never") {
+      checkpoint_ = io::load_checkpoint(files, config.run.resume);
+      resume_step_ = checkpoint_->step;
+      outcome = Outcome::kResume;
+    }
+  }
+  if (outcome == Outcome::kFinished) return outcome;
+  if (files.exists(dir_ + "/" + kFailureFile)) files.remove(dir_ + "/" + kFailureFile);
+  io::write_file_atomically(files, dir_ + "/" + kConfigFile, config::dump_yaml(config));
+  return outcome;
+}
+
+RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, const Identity& identity) {
+  auto& files = io::posix_file_system();
+  const auto before = config::load_config(dir_ + "/" + kConfigFile, {}).config;
+  auto differences = config::identity_differences(before, config);
+
+  const bool by_path = config.run.resume != "auto" && config.run.resume != "must";
+  const auto last = checkpoints_.last();
+  if (by_path) {
+    checkpoint_ = io::load_checkpoint(files, config.run.resume);
+  } else if (last) {
+    checkpoint_ = checkpoints_.load(*last);
+  } else if (config.run.resume == "must") {
+    throw DataError(cat("run.resume is 'must', but ", dir_, " has no valid checkpoint."));
+  }
+  std::int64_t finished_steps = -1;
+  if (checkpoint_) {
+    const nlohmann::json known = checkpoint_->values.value("identity", nlohmann::json::object());
+    const nlohmann::json asked = identity.to_json();
+    const auto compare = [&](const char* field, const char* key) {
+      if (known.contains(field) && known[field] != asked[field]) {
+        differences.push_back({key, known[field].dump(), asked[field].dump()});
+      }
+    };
+    compare("data_hash", "the data's content");
+    compare("precision", "train.precision");
+    if (known.contains("ranks") && known["ranks"] != identity.ranks &&
+        config.model.norm == model::Norm::kBatch) {
+      log_warning(
+          "resuming at ", identity.ranks, " ranks what ran at ", known["ranks"].dump(),
+          ": with model.norm: batch the statistics are over each rank's share of a batch, so the numbers "
+          "differ from those of an uninterrupted run");
+    }
+    const auto summary = read_json(dir_ + "/" + kSummaryFile);
+    if (summary && summary->value("status", "") == "done") finished_steps = checkpoint_->step;
+  }
+  if (!differences.empty()) {
+    throw ConfigError(cat("run.dir: ", dir_, " holds another run:", describe_differences(differences), "\n",
+                          ways_on(config)));
+  }
+  if (!checkpoint_) return Outcome::kStart;  // it ended before its first checkpoint
+  if (!by_path && finished_steps >= identity.total_steps) return Outcome::kFinished;
+  if (checkpoint_->step > identity.total_steps) {
+    throw ConfigError(cat("run.dir: ", dir_, " is at step ", checkpoint_->step, ", past the ",
+                          identity.total_steps, " steps of this configuration. ", ways_on(config)));
+  }
+  resume_step_ = checkpoint_->step;
+  return Outcome::kResume;
+}
+
+std::string RunFolder::finished_summary() const {
+  const auto summary = read_json(dir_ + "/" + kSummaryFile);
+  std::string text = cat(dir_, " is finished");
+  if (!summary) return text;
+  for (const auto& result : summary->value("evals", nlohmann::json::array())) {
+    text += cat("\n  ", result.value("split", "?"), " top-1 ", result.value("top1", 0.0), " %  (",
+                result.value("weights", "?"), " weights)");
+  }
+  return text + "\nTo go on, raise train.epochs or train.max_steps; to start anew, run.overwrite=true.";
+}
+
+}  // namespace rn::app

@@ -1,0 +1,73 @@
+#include "app/setup.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "app/version.h"
+#include "config/derived.h"
+#include "config/dump.h"
+#include "core/log.h"
+#include "dist/agreement.h"
+#include "io/file_system.h"
+#include "io/safetensors.h"
+#include "model/safetensors_weights.h"
+
+namespace rn::app {
+
+torch::Device prepare_device(const dist::Session& session) {
+  at::set_num_threads(session.threads());
+  if (session.device_index() < 0) return torch::kCPU;
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
+}
+
+std::int64_t bucket_elements(const dist::DistOptions& options) {
+  constexpr double kElementsPerMiB = 1024.0 * 1024.0 / sizeof(float);
+  return std::max<std::int64_t>(1, std::llround(options.bucket_mib * kElementsPerMiB));
+}
+
+void initialize_from(const std::string& path, model::FlatParameters& params) {
+  const auto file = io::read_safetensors(io::posix_file_system(), path);
+  const auto report = model::load_weights(params, file, path, model::LoadMode::kInitFrom);
+  log_info("model.init_from: ", report.describe());
+}
+
+train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision) {
+  train::TrainerOptions options;
+  options.train = config.train;
+  options.optimizer = config.optimizer;
+  options.schedule = config.schedule;
+  options.swa = config.swa;
+  options.eval = config.eval;
+  options.checkpoint = config.checkpoint;
+  options.data = config.data;
+  options.augment = config.augment;
+  options.report = config.report;
+  options.step.accumulate = config.train.accumulate_steps;
+  options.step.label_smoothing = config.train.label_smoothing;
+  options.step.clip_norm = config.train.clip_norm;
+  options.step.wire = config.dist.all_reduce_dtype == dist::WireType::kBF16 ? DType::kBF16 : DType::kF32;
+  options.step.empty_shards_run = config.model.norm == model::Norm::kSyncBatch;
+  options.precision = precision;
+  options.seed = config.run.seed;
+  options.run_dir = config::run_folder(config);
+  options.time_limit = std::chrono::duration<double>(config.run.time_limit_seconds);
+  return options;
+}
+
+void check_ranks_agree(dist::Session& session, const config::RunConfig& config, const FlatLayout& layout,
+                       std::uint64_t data_hash) {
+  std::vector<dist::AgreementItem> items = {
+      {"program and library versions", version_line()},
+      {"parameter names and shapes", dist::hash_text(layout.fingerprint())},
+      {"data content", dist::hash_text(data_hash)}};
+  const auto json = config::to_json(config);  // items() of a temporary would outlive it
+  for (const auto& [section, options] : json.items()) {
+    for (const auto& [name, value] : options.items()) items.push_back({section + "." + name, value.dump()});
+  }
+  dist::check_agreement(session.host(), items);
+}
+
+}  // namespace rn::app

@@ -1,0 +1,34 @@
+// Small steps that commands share: from the configuration to the objects of a run.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+#include "config/run_config.h"
+#include "dist/session.h"
+#include "model/flat_parameters.h"
+#include "train/precision.h"
+#include "train/trainer.h"
+
+namespace rn::app {
+
+// Sets LibTorch's threads to the rank's share and returns the rank's device.
+torch::Device prepare_device(const dist::Session& session);
+
+// dist.bucket_mib as elements of float32.
+std::int64_t bucket_elements(const dist::DistOptions& options);
+
+// The trainer's options from the sections of the configuration.
+train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision);
+
+// model.init_from: fills the model's tensors from a safetensors file by name and logs what was loaded,
+// skipped and of another shape. Rank 0's weights are the ones that count: the state is broadcast afterwards.
+void initialize_from(const std::string& path, model::FlatParameters& params);
+
+// Collective. All ranks run the same program on the same configuration, model and data, or every rank throws
+// EnvironmentError that names what differs and on which ranks.
+void check_ranks_agree(dist::Session& session, const config::RunConfig& config, const FlatLayout& layout,
+                       std::uint64_t data_hash);
+
+}  // namespace rn::app

@@ -1,0 +1,124 @@
+// rn_dist: the description of a training run, and the door to the other commands.
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "app/doctor_command.h"
+#include "app/dry_run.h"
+#include "app/eval_command.h"
+#include "app/run_folder.h"
+#include "app/setup.h"
+#include "app/version.h"
+#include "config/command_line.h"
+#include "config/derived.h"
+#include "config/dump.h"
+#include "config/reference.h"
+#include "config/schema.h"
+#include "config/validate.h"
+#include "core/log.h"
+#include "data/data_command.h"
+#include "data/dataset.h"
+#include "dist/session.h"
+#include "model/factory.h"
+#include "model/flat_parameters.h"
+#include "model/safetensors_weights.h"
+#include "report/run_report.h"
+#include "train/checkpoint.h"
+#include "train/trainer.h"
+
+namespace {
+
+using namespace rn;
+
+int train_run(const config::RunConfig& cfg) {
+  dist::Session session(cfg.dist, config::run_folder(cfg), cfg.train.threads);  // ranks, board, watchdog
+  return dist::guarded(session, [&] {  // an exception ends the run on every rank
+    auto& comm = session.communicator();
+    init_logging(LogLevel::kInfo, comm.rank(), comm.world_size());
+    config::check_world(cfg, comm.world_size());
+    const torch::Device device = app::prepare_device(session);
+    const auto precision = train::resolve_precision(cfg.train.precision, device);
+
+    session.board().enter(dist::Phase::kData);
+    const auto dataset = data::open_dataset(cfg.data, cfg.run.seed);
+    auto net = model::make_network(cfg.model, static_cast<int>(dataset->classes.size()), cfg.run.seed, &comm);
+    net->to(device);
+    model::FlatParameters params(*net, comm,
+                                 app::bucket_elements(cfg.dist));  // weights and gradients as flat tensors
+    app::check_ranks_agree(session, cfg, params.layout(), dataset->content_hash);
+    if (!cfg.model.init_from.empty()) app::initialize_from(cfg.model.init_from, params);
+
+    auto options = app::trainer_options(cfg, precision);
+    train::StepPlan plan({dataset->train.size, config::global_batch(cfg, comm.world_size()),
+                          comm.world_size(), cfg.train.accumulate_steps, cfg.train.drop_last},
+                         cfg.run.seed, cfg.augment, dataset->train.height, dataset->train.width);
+    train::Sgd optimizer(cfg.optimizer, params);
+    train::LossScaler scaler(precision, device);
+    train::TrainState state(params, optimizer, scaler, cfg.ema,
+                            cfg.swa);  // the one list of all that a run is
+
+    const app::Identity identity = app::make_identity(cfg, *dataset, precision, plan);
+    app::RunFolder folder(config::resolve_batch(cfg, comm.world_size()), identity, session.host());
+    if (folder.outcome() == app::RunFolder::Outcome::kFinished) {
+      if (comm.rank() == 0) std::cout << folder.finished_summary() << '\n';
+      return ExitCode::kDone;
+    }
+    if (folder.checkpoint()) train::restore(state, *folder.checkpoint());
+    train::broadcast_state(state, comm, /*root=*/0);
+
+    report::RunReport report(cfg.report, folder.dir(), comm.rank() == 0, folder.resume_step());
+    options.identity = identity.to_json();
+    train::Trainer trainer(options, session, *net, *dataset, state, plan, folder.checkpoints(), report);
+    report.run_start(config::to_json(cfg), app::environment_json(session),
+                     {trainer.total_steps(), plan.steps_per_epoch()});
+    return trainer.fit();
+  });
+}
+
+int run(const std::vector<std::string>& args) {
+  const std::string first = args.empty() ? "--help" : args.front();
+  if (first == "eval") return app::run_eval_command(std::span(args).subspan(1), std::cout);
+  if (first == "data") return data::run_data_command(std::span(args).subspan(1), std::cout);
+  if (first == "doctor") return app::run_doctor_command(std::span(args).subspan(1), std::cout);
+
+  using Kind = config::Command::Kind;
+  const auto command = config::parse_command(args.empty() ? std::vector{first} : args);
+  switch (command.kind) {
+    case Kind::kRun:
+      return train_run(config::load_config(command).config);
+    case Kind::kDryRun:
+      app::print_dry_run(config::load_config(command).config, dist::read_launch_env().world_size, std::cout);
+      break;
+    case Kind::kPrintConfig:
+      std::cout << config::print_config(config::load_config(command));
+      break;
+    case Kind::kPrintReference:
+      std::cout << config::reference_markdown();
+      break;
+    case Kind::kPrintSchema:
+      std::cout << config::json_schema().dump(2) << '\n';
+      break;
+    case Kind::kHelp:
+      std::cout << config::help_text();
+      break;
+    case Kind::kVersion:
+      std::cout << app::version_text();
+      break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run({argv + 1, argv + argc});
+  } catch (const Error& error) {  // before the session: the user's errors, the same on every rank
+    if (dist::rank_from_environment() == 0) std::cerr << "rn_dist: " << error.what() << '\n';
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    std::cerr << "rn_dist: " << error.what() << '\n';
+    return static_cast<int>(ExitCode::kFailure);
+  }
+}
