@@ -6,6 +6,9 @@ add_library(rn::compile_options ALIAS rn_compile_options)
 # -fPIC for executables too, not -fPIE: a precompiled header serves only targets with the same code model.
 target_compile_options(rn_compile_options INTERFACE
   -fPIC -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow
+  # Designated initializers leave out what keeps its default on purpose; -Wrestrict is a false alarm of GCC 12 on
+  # std::string's operator+ (GCC bug 105651).
+  -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<BOOL:${RN_WERROR}>:-Werror> $<$<BOOL:${RN_NATIVE}>:-march=native>)
 if(RN_SANITIZE)
   target_compile_options(rn_compile_options INTERFACE -fsanitize=${RN_SANITIZE} -fno-omit-frame-pointer
@@ -33,6 +36,9 @@ endfunction()
 # Every test writes its gtest results there, so that launch/test can count cases over all binaries.
 set(RN_TEST_RESULTS ${CMAKE_BINARY_DIR}/test-results)
 
+# Test binaries that sanitizers work on: LibTorch itself is not built with them.
+add_custom_target(rn_torch_free_tests)
+
 # rn_add_test(NAME module [TORCH] SOURCES a_test.cpp ... LINK rn::x ... [LABELS unit] [TIMEOUT 120])
 # One binary <module>_test without MPI, one ctest entry.
 function(rn_add_test name)
@@ -41,6 +47,9 @@ function(rn_add_test name)
   add_test(NAME ${name} COMMAND ${name}_test --gtest_output=xml:${RN_TEST_RESULTS}/${name}.xml)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TORCH)
+    list(APPEND ARG_LABELS torch-free)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
@@ -55,6 +64,9 @@ function(rn_add_mpi_test name)
   rn_test_binary(${name}_mpi_test rn_mpi_main "${ARG_TORCH}" "${ARG_SOURCES}" "${ARG_LINK}")
   if(NOT ARG_NP)
     set(ARG_NP 1 2 3 4)
+  endif()
+  if(NOT ARG_TORCH)
+    list(APPEND ARG_LABELS torch-free)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
@@ -76,5 +88,7 @@ function(rn_test_binary target main torch sources link)
   target_link_libraries(${target} PRIVATE ${link} ${main} GTest::gtest rn::compile_options)
   if(torch)
     target_precompile_headers(${target} REUSE_FROM rn_torch_pch)
+  else()
+    add_dependencies(rn_torch_free_tests ${target})
   endif()
 endfunction()
