@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The peer: the recipe of configs/train.yaml in plain PyTorch, for accuracy side by side.
+"""The peer: the recipe of configs/train_4_epochs.yaml in plain PyTorch, for accuracy side by side.
 
-usage: torch_train.py DATA_ROOT [--epochs 4] [--batch 128] [--lr 0.2] ...   needs: torch, torchvision, numpy
+usage: torch_train.py DATA_ROOT [--epochs 4] [--batch 64] [--lr 0.06] ...   needs: torch, torchvision, numpy
 
 DATA_ROOT holds cifar-10-batches-bin/. Trains torchvision's ResNet-18 with the CIFAR stem in bf16 autocast,
 channels-last, fused SGD (PyTorch's best eager mode on a CPU); prints one JSON line per epoch.
@@ -48,10 +48,10 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("root")
     p.add_argument("--epochs", type=int, default=4)
-    p.add_argument("--batch", type=int, default=128)
-    p.add_argument("--lr", type=float, default=0.2)
+    p.add_argument("--batch", type=int, default=64)
+    p.add_argument("--lr", type=float, default=0.06)
     p.add_argument("--div", type=float, default=10)
-    p.add_argument("--pct-start", type=float, default=0.25)
+    p.add_argument("--pct-start", type=float, default=0.2)
     p.add_argument("--anneal", default="linear")
     p.add_argument("--weight-decay", type=float, default=5e-4)
     p.add_argument("--decay-norms", action="store_true")
