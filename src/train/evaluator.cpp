@@ -46,10 +46,13 @@ double count_batch(const torch::Tensor& logits, const std::int64_t* labels, Eval
     }
     double exponents = 0;
     for (std::int64_t k = 0; k < classes; ++k) exponents += std::exp(double{scores[k]} - scores[predicted]);
-    loss_sum += std::log(exponents) + scores[predicted] - scores[label];
+    const double loss = std::log(exponents) + scores[predicted] - scores[label];
+    const bool ranked =
+        !std::isnan(loss);  // a NaN compares as neither above nor below: nothing is ahead of it
+    loss_sum += loss;
     result.n += 1;
-    result.top1 += predicted == label ? 1 : 0;
-    result.top5 += rank_of_label < kTopK ? 1 : 0;
+    result.top1 += ranked && predicted == label ? 1 : 0;
+    result.top5 += ranked && rank_of_label < kTopK ? 1 : 0;
     result.confusion[static_cast<std::size_t>(label * classes + predicted)] += 1;
   }
   return loss_sum;
@@ -82,6 +85,7 @@ EvalResult evaluate(model::Network& net, const data::ImageSet& images, Communica
       const auto logits = net.forward(on_device.images);
       batch_losses[static_cast<std::size_t>(rank + i * ranks)] =
           count_batch(logits, batch->labels.data(), result);
+      if (setup.on_batch) setup.on_batch();
     }
   }
 

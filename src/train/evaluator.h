@@ -8,6 +8,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/communicator.h"
@@ -20,7 +21,8 @@ namespace rn::train {
 
 struct EvalResult {
   std::int64_t n = 0;
-  std::int64_t top1 = 0;  // images whose label ranks first; ties go to the lower class index
+  std::int64_t top1 =
+      0;  // images whose label ranks first; ties go to the lower class index, NaN never counts
   std::int64_t top5 = 0;
   double loss_sum = 0;                  // cross entropy without label smoothing
   std::vector<std::int64_t> confusion;  // [K, K] row: label, column: predicted class
@@ -44,6 +46,7 @@ struct EvalSetup {
   Precision precision = Precision::kFP32;
   torch::Device device = torch::kCPU;
   std::int64_t classes = 10;
+  std::function<void()> on_batch;  // called after every batch, for the progress board; may be empty
 };
 
 // Collective over `host`. The network is put into evaluation mode and back. With eval.on: rank0 the other

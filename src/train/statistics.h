@@ -2,22 +2,34 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "core/communicator.h"
 #include "data/dataset.h"
+#include "data/options.h"
 #include "model/factory.h"
 #include "train/averaging.h"
+#include "train/precision.h"
 #include "train/step_plan.h"
-#include "train/trainer.h"
 
 namespace rn::train {
 
+// How the images are read and run through the network: as in training.
+struct EstimationSetup {
+  const data::AugmentOptions& augment;
+  const data::DataOptions& data;  // loader threads
+  Precision precision = Precision::kFP32;
+  bool empty_shards_run = false;   // as StepOptions::empty_shards_run
+  std::int64_t images = 0;         // how many training images; 0: all
+  std::function<void()> on_batch;  // called after every batch, for the progress board; may be empty
+};
+
 // Collective. Sets swa.statistics to the mean of the batch statistics that the averaged weights have over the
-// first swa.bn_images training images (augmented) of the epoch after the run, as
+// first `setup.images` training images (augmented; whole steps) of the epoch after the run, as
 // torch.optim.swa_utils.update_bn does over its loader; each shard weighted by its count. The model's own
 // weights and statistics keep their bits.
 void reestimate_statistics(model::Network& net, model::FlatParameters& params, const data::ImageSet& images,
-                           StepPlan& plan, std::int64_t total_steps, const TrainerOptions& options,
+                           StepPlan& plan, std::int64_t total_steps, const EstimationSetup& setup,
                            Communicator& communicator, Swa& swa);
 
 }  // namespace rn::train

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "core/error.h"
 #include "data/epoch_order.h"
@@ -83,6 +84,18 @@ data::ShardRequest StepPlan::request(std::int64_t step, int rank, int micro_step
     request.draws.push_back(data::draw_augment(augment_, height_, width_, seed_, place.epoch, sample));
   }
   return request;
+}
+
+data::PrefetchLoader::Plan StepPlan::requests(int rank, std::int64_t first, std::int64_t last) {
+  return [this, rank, step = first, last, micro_step = 0]() mutable -> std::optional<data::ShardRequest> {
+    if (step >= last) return std::nullopt;
+    auto next = request(step, rank, micro_step);
+    if (++micro_step == shape_.accumulate) {
+      micro_step = 0;
+      ++step;
+    }
+    return next;
+  };
 }
 
 const std::vector<std::int64_t>& StepPlan::order(std::int64_t epoch) {

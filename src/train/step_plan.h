@@ -77,6 +77,10 @@ class StepPlan {
   // epoch, sample). Empty for an empty shard.
   data::ShardRequest request(std::int64_t step, int rank, int micro_step);
 
+  // The requests of one rank for the steps [first, last) in order, micro-step by micro-step: what a loader is
+  // to run through. Borrows this plan.
+  data::PrefetchLoader::Plan requests(int rank, std::int64_t first, std::int64_t last);
+
  private:
   const std::vector<std::int64_t>& order(std::int64_t epoch);
 

@@ -8,6 +8,7 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct StepOptions {
   double clip_norm = 0;           // 0: none
   DType wire = DType::kF32;       // of the gradient's all-reduce
   bool empty_shards_run = false;  // sync_batch: a rank without samples takes part in the norm's collectives
+  std::function<void()>
+      on_shard;  // called after every shard of this rank, for the progress board; may be empty
 };
 
 class TrainStep {

@@ -19,10 +19,37 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// A run with a time limit asks for its stop this long before it, plus twice the slowest checkpoint.
+// A run with a time limit asks for its stop this long before it, plus twice the slowest checkpoint and twice
+// the slowest step, since a vote takes effect one step late.
 constexpr double kTimeLimitMargin = 5.0;
 // fp16: the scale cannot go lower; the numbers are not finite for another reason.
 constexpr double kSmallestLossScale = 1.0 / 1024;
+
+// Without the sign that printf gives a NaN.
+std::string number_text(double value) { return std::isnan(value) ? "nan" : cat(value); }
+
+// What checkpoint.monitor names, e.g. {"val", "loss"}; the test split stands in where there is no other.
+struct Monitor {
+  std::string split;
+  std::string metric;  // top1, top5 or loss
+
+  Monitor(const std::string& name, bool has_val)
+      : split(name.substr(0, name.find('.'))), metric(name.substr(name.find('.') + 1)) {
+    if (!has_val) split = "test";
+  }
+  double value(const EvalResult& result) const {
+    return metric == "loss"   ? result.loss()
+           : metric == "top5" ? result.top5_percent()
+                              : result.top1_percent();
+  }
+  bool better(double a, double b) const { return metric == "loss" ? a < b : a > b; }
+};
+
+// Many micro-steps make a long step: each of them is progress.
+StepOptions with_progress(StepOptions options, dist::ProgressBoard& board) {
+  options.on_shard = [&board] { board.enter(dist::Phase::kStep); };
+  return options;
+}
 
 ExitCode exit_code_of(dist::StopReason reason) {
   switch (reason) {
@@ -54,27 +81,17 @@ Trainer::Trainer(const TrainerOptions& options, dist::Session& session, model::N
       total_steps_(plan.total_steps(options.train.epochs, options.train.max_steps)),
       schedule_(options.schedule, options.swa, options.optimizer.lr, plan.steps_per_epoch(), total_steps_),
       step_(net, state.params, session.communicator(), state.optimizer, state.scaler, options.precision,
-            options.step),
+            with_progress(options.step, session.board())),
       vote_(session.communicator(), state.params.weights.device()),
       started_(Clock::now()),
       record_started_(started_) {}
 
 ExitCode Trainer::fit() {
-  const int rank = session_.host().rank();
   const auto& images = dataset_.train;
-  // The loader runs ahead of the step: its position is its own.
-  std::int64_t next_step = state_.progress.step;
-  int next_micro_step = 0;
+  // Snapshots from before SWA's start are those of a run that was shorter and has been made longer.
+  if (state_.swa && state_.progress.step <= schedule_.swa_start()) state_.swa->snapshots = 0;
   data::PrefetchLoader loader(images, options_.augment, options_.data.workers, options_.data.prefetch,
-                              [&, rank]() -> std::optional<data::ShardRequest> {
-                                if (next_step >= total_steps_) return std::nullopt;
-                                auto request = plan_.request(next_step, rank, next_micro_step);
-                                if (++next_micro_step == options_.step.accumulate) {
-                                  next_micro_step = 0;
-                                  ++next_step;
-                                }
-                                return request;
-                              });
+                              plan_.requests(session_.host().rank(), state_.progress.step, total_steps_));
   BatchSource batches(loader, images.channels, images.height, images.width, state_.params.weights.device(),
                       state_.params.weights.scalar_type());
   net_.train();
@@ -92,13 +109,13 @@ void Trainer::run_step(BatchSource& batches) {
   Progress& progress = state_.progress;
   const auto step_started = Clock::now();
   const Step step = plan_.at(progress.step);
-  session_.board().begin_step(step.step);
+  session_.board().begin_step(step.step + 1);  // counted from 1, as in all records
   Ballot ballot;
   try {
     ballot = step_.run(batches, step.count, schedule_.at(step.step));
   } catch (const c10::OutOfMemoryError& error) {
     throw Error(ExitCode::kFailure,
-                cat("out of memory in step ", step.step, " with ", plan_.shard(step, 0, 0).size(),
+                cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
                     " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
                     ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ",
                     error.what_without_backtrace()));
@@ -123,6 +140,7 @@ void Trainer::run_step(BatchSource& batches) {
   }
   const double seconds = seconds_since(step_started);
   progress.seconds += seconds;
+  slowest_step_seconds_ = std::max(slowest_step_seconds_, seconds);
   progress.epoch_seconds += seconds;
   if (step.ends_epoch) finish_epoch();
   if (evaluates) evaluate_all(/*final=*/false);
@@ -135,12 +153,15 @@ void Trainer::account(const VoteResult& result) {
       state_.scaler.scale.item<double>() >= kSmallestLossScale) {
     ++progress.skipped_steps;  // dynamic loss scaling at work: the update was skipped, the scale lowered
   } else if (result.found_inf || !std::isfinite(result.loss_sum)) {
-    throw NonFiniteError(
-        cat("step ", result.step, ": the ", std::isfinite(result.loss_sum) ? "gradient" : "loss",
-            " is not finite (loss ", result.loss_sum / static_cast<double>(result.count), ", gradient norm ",
-            result.grad_norm,
-            "). The weights were not updated. Lower optimizer.lr, add schedule.warmup_epochs or "
-            "train.clip_norm; the last checkpoint is from before this step."));
+    session_.board().begin_step(result.step + 1);  // a vote is read late: the report names the culprit
+    throw NonFiniteError(cat("step ", result.step + 1, ": the ",
+                             std::isfinite(result.loss_sum) ? "gradient" : "loss", " is not finite (loss ",
+                             number_text(result.loss_sum / static_cast<double>(result.count)),
+                             ", gradient norm ", number_text(result.grad_norm),
+                             "). This step changed no weights. Lower optimizer.lr, add "
+                             "schedule.warmup_epochs or train.clip_norm; ",
+                             checkpoints_.last() ? "the last checkpoint is from before this step."
+                                                 : "the run has no checkpoint yet."));
   }
   progress.epoch_loss_sum += result.loss_sum;
   progress.epoch_correct += result.correct;
@@ -187,23 +208,26 @@ void Trainer::evaluate_all(bool final) {
   const auto started = Clock::now();
   session_.board().enter(dist::Phase::kEval);
   const bool has_val = dataset_.val.size > 0;
-  const std::string monitored_split = has_val ? "val" : "test";
+  const Monitor monitor(options_.checkpoint.monitor, has_val);
   const std::string monitored_weights = state_.ema ? "ema" : "raw";
   std::vector<std::string> sets = {"raw"};
   if (state_.ema) sets.push_back("ema");
   if (final && state_.swa && state_.swa->snapshots > 0) sets.push_back("swa");
   std::vector<std::pair<std::string, const data::ImageSet*>> splits;
-  if (has_val) splits.emplace_back("val", &dataset_.val);
-  if (!has_val || final) splits.emplace_back("test", &dataset_.test);
+  if (has_val && (final || monitor.split == "val")) splits.emplace_back("val", &dataset_.val);
+  if (final || monitor.split == "test") splits.emplace_back("test", &dataset_.test);
 
   for (const auto& [split, images] : splits) {
     for (const auto& weights : sets) {
       const EvalResult result = evaluate_set(weights, split, *images);
-      if (split != monitored_split || weights != monitored_weights) continue;
-      improved_ = result.top1_percent() > state_.progress.best_metric;
+      if (split != monitor.split || weights != monitored_weights) continue;
+      Progress& progress = state_.progress;
+      const double value = monitor.value(result);
+      improved_ =
+          std::isfinite(value) && (progress.best_step < 0 || monitor.better(value, progress.best_metric));
       if (improved_) {
-        state_.progress.best_metric = result.top1_percent();
-        state_.progress.best_step = state_.progress.step;
+        progress.best_metric = value;
+        progress.best_step = progress.step;
       }
     }
   }
@@ -221,7 +245,8 @@ EvalResult Trainer::evaluate_set(const std::string& weights, const std::string& 
   const EvalResult result =
       evaluate(net_, images, session_.host(),
                {options_.augment, options_.data, options_.eval, options_.precision,
-                state_.params.weights.device(), static_cast<std::int64_t>(dataset_.classes.size())});
+                state_.params.weights.device(), static_cast<std::int64_t>(dataset_.classes.size()),
+                [this] { session_.board().enter(dist::Phase::kEval); }});
   report_.eval({position(), split, weights, result.top1_percent(), result.top5_percent(), result.loss(),
                 result.n, seconds_since(started)});
   return result;
@@ -242,7 +267,7 @@ void Trainer::save_checkpoint(bool must_succeed) {
     } catch (const Error& error) {
       if (must_succeed) throw;
       log_error("the checkpoint of step ", state_.progress.step, " could not be written: ", error.what(),
-                " Earlier checkpoints are untouched; training goes on.");
+                ". Earlier checkpoints are untouched; training goes on.");
     }
   }
   improved_ = false;
@@ -253,6 +278,7 @@ void Trainer::save_checkpoint(bool must_succeed) {
 }
 
 void Trainer::export_final_weights() {
+  session_.board().enter(dist::Phase::kCheckpoint);
   if (!is_main()) return;
   const auto write = [&](const std::string& name, const torch::Tensor& weights,
                          const torch::Tensor& statistics) {
@@ -279,10 +305,14 @@ ExitCode Trainer::stop(dist::StopReason reason) {
 ExitCode Trainer::finish() {
   if (state_.swa && state_.swa->snapshots > 0 && state_.params.statistics.numel() > 0) {
     session_.board().enter(dist::Phase::kEval);
-    reestimate_statistics(net_, state_.params, dataset_.train, plan_, total_steps_, options_,
-                          session_.communicator(), *state_.swa);
+    reestimate_statistics(
+        net_, state_.params, dataset_.train, plan_, total_steps_,
+        {options_.augment, options_.data, options_.precision, options_.step.empty_shards_run,
+         options_.swa.bn_images, [this] { session_.board().enter(dist::Phase::kEval); }},
+        session_.communicator(), *state_.swa);
   }
   evaluate_all(/*final=*/true);
+  const Monitor monitor(options_.checkpoint.monitor, dataset_.val.size > 0);
   save_checkpoint(/*must_succeed=*/true);
   export_final_weights();
   report_.run_end("done", static_cast<int>(ExitCode::kDone),
@@ -291,7 +321,8 @@ ExitCode Trainer::finish() {
                    {"steps", state_.progress.step},
                    {"epochs", plan_.epochs_done(state_.progress.step)},
                    {"skipped_steps", state_.progress.skipped_steps},
-                   {"best_top1", state_.progress.best_metric},
+                   {"best_metric", state_.progress.best_metric},
+                   {"monitor", cat(monitor.split, ".", monitor.metric)},
                    {"best_step", state_.progress.best_step}});
   return ExitCode::kDone;
 }
@@ -300,7 +331,9 @@ dist::StopReason Trainer::wanted_stop() const {
   const auto asked = session_.stop_requested();
   if (asked != dist::StopReason::kNone || options_.time_limit.count() <= 0) return asked;
   const double left = options_.time_limit.count() - seconds_since(started_);
-  return left < kTimeLimitMargin + 2 * slowest_checkpoint_seconds_ ? dist::StopReason::kRequeue : asked;
+  return left < kTimeLimitMargin + 2 * (slowest_checkpoint_seconds_ + slowest_step_seconds_)
+             ? dist::StopReason::kRequeue
+             : asked;
 }
 
 report::Position Trainer::position() const {

@@ -90,6 +90,7 @@ class Trainer {
   bool improved_ = false;                            // the last evaluation was the best so far
   std::int64_t checkpointed_step_ = -1;
   double slowest_checkpoint_seconds_ = 0;
+  double slowest_step_seconds_ = 0;
   // A vote is read one step late; what a step's record needs of this rank waits here. Index: step % 2.
   struct StepTimes {
     std::chrono::steady_clock::time_point finished;
