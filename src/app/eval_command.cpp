@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "data/dataset.h"
 #include "dist/session.h"
+#include "dist/stop_signals.h"
 #include "io/checkpoint_folder.h"
 #include "model/factory.h"
 #include "model/flat_parameters.h"
@@ -79,23 +80,42 @@ Arguments parse(std::span<const std::string> args) {
 
 // The checkpoint folder and the run folder that `path` means.
 struct Location {
-  std::string checkpoint;
+  std::string checkpoint;  // the best one of a run, else its last
+  std::string last;        // the last one of a run; empty: one checkpoint was named
   std::string run;
 };
 
 Location locate(const std::string& path) {
   if (fs::exists(fs::path(path) / "manifest.json")) {
-    return {path, fs::weakly_canonical(path).parent_path().parent_path().string()};
+    return {path, "", fs::weakly_canonical(path).parent_path().parent_path().string()};
   }
   const io::CheckpointFolder folder(io::posix_file_system(), path + "/checkpoints");
-  auto step = folder.best();
-  if (!step) step = folder.last();
-  if (!step) {
+  const auto last = folder.last();
+  if (!last) {
     throw DataError(cat("eval: ", path,
                         " is neither a checkpoint (no manifest.json) nor a run with a valid "
                         "checkpoint in checkpoints/"));
   }
-  return {cat(path, "/checkpoints/", *step), path};
+  const auto in_run = [&](std::int64_t step) { return cat(path, "/checkpoints/", step); };
+  return {in_run(folder.best().value_or(*last)), in_run(*last), path};
+}
+
+// Whether the SWA weights can be used: their norm statistics are estimated when the run ends.
+bool has_final_swa(const io::LoadedCheckpoint& checkpoint) {
+  const auto identity = checkpoint.values.value("identity", nlohmann::json::object());
+  return checkpoint.values.value("swa.snapshots", 0) > 0 &&
+         checkpoint.step == identity.value("total_steps", -1);
+}
+
+io::LoadedCheckpoint load(const Location& location, const config::RunConfig& config,
+                          const std::string& asked) {
+  auto& files = io::posix_file_system();
+  const bool wants_swa = config.swa.enabled && (asked.empty() || asked == "swa");
+  if (wants_swa && !location.last.empty()) {
+    auto last = io::load_checkpoint(files, location.last);
+    if (has_final_swa(last)) return last;
+  }
+  return io::load_checkpoint(files, location.checkpoint);
 }
 
 std::string choose_weights(const io::LoadedCheckpoint& checkpoint, const std::string& asked) {
@@ -103,10 +123,14 @@ std::string choose_weights(const io::LoadedCheckpoint& checkpoint, const std::st
   if (!asked.empty()) {
     if (asked != "raw" && !has(asked))
       throw DataError(cat("eval: ", checkpoint.path, " has no ", asked, " weights"));
+    if (asked == "swa" && !has_final_swa(checkpoint)) {
+      throw DataError(cat("eval: the SWA weights in ", checkpoint.path,
+                          " are not ready: the run averages until its end, and then estimates their norm "
+                          "statistics"));
+    }
     return asked;
   }
-  // SWA weights exist from the first snapshot on.
-  if (has("swa") && checkpoint.values.value("swa.snapshots", 0) > 0) return "swa";
+  if (has("swa") && has_final_swa(checkpoint)) return "swa";
   return has("ema") ? "ema" : "raw";
 }
 
@@ -149,6 +173,10 @@ void print_json(const train::EvalResult& result, const std::string& split, const
 }  // namespace
 
 int run_eval_command(std::span<const std::string> args, std::ostream& out) {
+  if (!args.empty() && (args.front() == "--help" || args.front() == "-h")) {
+    out << kUsage << '\n';
+    return 0;
+  }
   const Arguments arguments = parse(args);
   const Location location = locate(arguments.path);
   const std::string config_path =
@@ -156,12 +184,15 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
   const config::RunConfig config = config::load_config(config_path, arguments.overrides).config;
 
   dist::Session session(config.dist, /*run_dir=*/"", config.train.threads);
+  dist::release_stop_signals();  // there is nothing to save
   return dist::guarded(session, [&] {
     auto& host = session.host();
     init_logging(LogLevel::kInfo, host.rank(), host.world_size());
     const torch::Device device = prepare_device(session);
-    const auto checkpoint = io::load_checkpoint(io::posix_file_system(), location.checkpoint);
+    session.board().enter(dist::Phase::kCheckpoint);
+    const auto checkpoint = load(location, config, arguments.weights);
     const std::string weights = choose_weights(checkpoint, arguments.weights);
+    session.board().enter(dist::Phase::kData);
     const auto dataset = data::open_dataset(config.data, config.run.seed);
     const data::ImageSet& images = arguments.split == "test"  ? dataset->test
                                    : arguments.split == "val" ? dataset->val
@@ -180,7 +211,8 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
     const auto precision = train::resolve_precision(config.train.precision, device);
     const auto result = train::evaluate(*net, images, host,
                                         {config.augment, config.data, config.eval, precision, device,
-                                         static_cast<std::int64_t>(dataset->classes.size())});
+                                         static_cast<std::int64_t>(dataset->classes.size()),
+                                         [&] { session.board().enter(dist::Phase::kEval); }});
     if (host.rank() == 0) {
       if (arguments.json) {
         print_json(result, arguments.split, weights, checkpoint.step, out);

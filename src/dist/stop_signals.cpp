@@ -34,6 +34,13 @@ void install_stop_signals() {
   for (const int number : {SIGUSR2, SIGPIPE}) sigaction(number, &action, nullptr);
 }
 
+void release_stop_signals() {
+  struct sigaction action{};
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = SIG_DFL;
+  for (const int number : {SIGUSR1, SIGTERM, SIGINT}) sigaction(number, &action, nullptr);
+}
+
 StopReason pending_stop() {
   if (interrupt_asked) return StopReason::kInterrupt;
   if (terminate_asked) return StopReason::kTerminate;

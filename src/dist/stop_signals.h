@@ -11,6 +11,9 @@ namespace rn::dist {
 // defaults but for the ignored ones.
 void install_stop_signals();
 
+// Back to the system's defaults: for commands that have nothing to save when they are asked to stop.
+void release_stop_signals();
+
 // The highest of the reasons asked for so far. Any thread.
 StopReason pending_stop();
 
