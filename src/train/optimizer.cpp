@@ -11,7 +11,8 @@ Sgd::Sgd(const OptimizerOptions& options, model::FlatParameters& params)
     for (const Slice& slice : slices) {
       group.weights.push_back(params.weights.narrow(0, slice.offset, slice.size));
       group.gradients.push_back(params.gradient.narrow(0, slice.offset, slice.size));
-      group.momenta.push_back(momentum.narrow(0, slice.offset, slice.size));
+      // The fused operator refuses momenta that it would not use.
+      if (options.momentum != 0) group.momenta.push_back(momentum.narrow(0, slice.offset, slice.size));
     }
     groups_.push_back(std::move(group));
   };
