@@ -94,7 +94,9 @@ class RestoreVisitor : public StateVisitor {
     fill(file, name, value);
   }
   void value(const std::string& name, std::int64_t& value) override {
-    value = number(name).get<std::int64_t>();
+    const nlohmann::json& found = number(name);
+    if (!found.is_number_integer()) fail(cat("the value '", name, "' is not a whole number"));
+    value = found.get<std::int64_t>();
   }
   void value(const std::string& name, double& value) override { value = number(name).get<double>(); }
 
