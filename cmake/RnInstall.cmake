@@ -26,5 +26,6 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/RnDistConfig.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/RnDistConfig.cmake INSTALL_DESTINATION ${_rn_package})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/RnDistConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/RnDistConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/RnDistConfigVersion.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/FindLibTorch.cmake ${PROJECT_SOURCE_DIR}/cmake/FindNCCL.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindLibTorch.cmake ${PROJECT_SOURCE_DIR}/cmake/FindCudaRuntime.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindNCCL.cmake
         DESTINATION ${_rn_package})
