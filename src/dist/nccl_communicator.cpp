@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "dist/collective.h"
@@ -53,6 +54,17 @@ ncclDataType_t nccl_type(DType dtype) {
       return ncclFloat64;
   }
   throw InternalError("[nccl] unknown dtype");
+}
+
+// Between two looks at something that the device or a peer has to finish: a collective takes microseconds, a
+// late peer seconds, and the core is wanted elsewhere.
+void pause(int polls) {
+  constexpr int kYields = 1000;
+  if (polls < kYields) {
+    std::this_thread::yield();
+  } else {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
 }
 
 class Event {
@@ -115,10 +127,10 @@ class NcclHandle {
   // The current device is per thread, and backward on a GPU runs on threads of autograd.
   void enter_device() const { check_cuda(cudaSetDevice(device_), cat("cudaSetDevice(", device_, ")")); }
 
-  // A non-blocking communicator answers ncclInProgress: waits until the call has taken effect, at most until
-  // `deadline` (none: the watchdog's).
+  // A non-blocking communicator answers ncclInProgress: waits until the call has taken effect (a collective
+  // is then queued on the stream), at most until `deadline` (none: the watchdog's).
   void settle(ncclResult_t result, std::string_view what, Clock::time_point deadline) {
-    while (result == ncclInProgress) {
+    for (int polls = 0; result == ncclInProgress; ++polls) {
       const ncclResult_t query = ncclCommGetAsyncError(comm_, &result);
       if (query != ncclSuccess) result = query;
       if (result != ncclInProgress) break;
@@ -128,7 +140,7 @@ class NcclHandle {
                                          " passed its deadline: not all ranks' GPUs are connected. "
                                          "NCCL_DEBUG=INFO shows where it stands."));
       }
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
+      pause(polls);
     }
     if (result != ncclSuccess) fail(result, what);
   }
@@ -143,6 +155,7 @@ class NcclHandle {
 
   ncclComm_t comm() const { return comm_; }
   cudaStream_t stream() const { return stream_; }
+  int device() const { return device_; }
 
  private:
   [[noreturn]] void fail(ncclResult_t result, std::string_view what) {
@@ -177,7 +190,8 @@ class NcclBuffer final : public Buffer {
   }
   ~NcclBuffer() override {
     if (std::uncaught_exceptions() > 0) return;
-    cudaDeviceSynchronize();   // unmapping memory, unlike cudaFree, does not wait for who still uses it
+    cudaSetDevice(handle_->device());
+    cudaDeviceSynchronize();  // unmapping memory, unlike cudaFree, does not wait for who still uses it
     ncclCommDeregister(handle_->comm(), registration_);
     ncclMemFree(data_);
   }
@@ -210,18 +224,14 @@ class NcclWork final : public Work::State {
   }
 
   void wait() override {
-    constexpr int kYields = 1000;
     for (int polls = 0; !done(); ++polls) {
       handle_->check_async();
-      if (polls < kYields) {
-        std::this_thread::yield();
-      } else {
-        std::this_thread::sleep_for(std::chrono::microseconds(50));
-      }
+      pause(polls);
     }
   }
 
   void order_after(void* stream) override {
+    handle_->enter_device();  // the null stream is the current device's
     check_cuda(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), end_.get(), 0), "cudaStreamWaitEvent");
     ordered_ = true;
   }
@@ -331,6 +341,31 @@ class NcclCommunicator final : public DeviceCommunicator {
   std::deque<std::shared_ptr<NcclWork>> in_flight_;
 };
 
+// A sum whose result every rank knows: a transport that loses or mixes up data is found before it trains.
+void check_first_sum(NcclCommunicator& communicator) {
+  constexpr std::size_t kCount = 1021;
+  std::vector<std::int64_t> values(kCount);
+  const std::int64_t ranks = communicator.world_size();
+  for (std::size_t i = 0; i < kCount; ++i) {
+    values[i] = (communicator.rank() + 1) * static_cast<std::int64_t>(i + 1);
+  }
+  const auto memory = communicator.allocate(kCount * sizeof(std::int64_t));
+  const auto device = memory->bytes();
+  // Waits for the copy: from pageable memory it returns when the data has been staged, not when it is there.
+  check_cuda(cudaMemcpy(device.data(), values.data(), device.size(), cudaMemcpyHostToDevice), "cudaMemcpy");
+  check_cuda(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+  communicator.all_reduce(device, DType::kI64, DType::kI64).wait();
+  check_cuda(cudaMemcpy(values.data(), device.data(), device.size(), cudaMemcpyDeviceToHost), "cudaMemcpy");
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const std::int64_t expected = ranks * (ranks + 1) / 2 * static_cast<std::int64_t>(i + 1);
+    if (values[i] == expected) continue;
+    throw EnvironmentError(cat("[nccl] the first sum over the GPUs of ", ranks, " ranks is wrong: element ",
+                               i, " is ", values[i], " and not ", expected,
+                               ". The transport between the GPUs does not work; NCCL_P2P_DISABLE=1 or "
+                               "NCCL_DEBUG=INFO narrow it down."));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, int device,
@@ -343,7 +378,9 @@ std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, i
             version_text(NCCL_VERSION_CODE),
             ": another libnccl.so.2 comes first; look at LD_LIBRARY_PATH and LD_PRELOAD."));
   }
-  return std::make_unique<NcclCommunicator>(host, device, deadline_seconds, board);
+  auto communicator = std::make_unique<NcclCommunicator>(host, device, deadline_seconds, board);
+  check_first_sum(*communicator);
+  return communicator;
 }
 
 std::string nccl_version() {

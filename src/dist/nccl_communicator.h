@@ -12,7 +12,8 @@ class ProgressBoard;
 
 // A communicator whose spans are device memory. Collectives run on a stream of its own: one starts after what
 // was queued on the compute stream before the call; who reads its result orders itself by Work::order_after
-// (device) or Work::wait (host). After order_after, destroying the Work does not wait.
+// (device) or Work::wait (host). After order_after, destroying the Work does not wait. Any thread may call
+// it, one at a time: backward on a GPU runs on a thread of autograd while its caller waits.
 class DeviceCommunicator : public Communicator {
  public:
   // The cudaStream_t on which the producers of all later collectives run; the legacy default stream until it
@@ -21,10 +22,10 @@ class DeviceCommunicator : public Communicator {
 };
 
 // Collective over `host` (borrowed, as is `board`): rank r drives CUDA device `device`. Throws
-// EnvironmentError when the NCCL that was loaded is not the one of the build or cannot start, and Error with
-// exit 7 when the other ranks do not appear before the deadline. `board` (may be null): this rank's row gets
-// number, kind and bytes of each collective when it is queued. all_reduce with a wire type below the dtype
-// throws ConfigError: NCCL sums in the type that it transports.
+// EnvironmentError when the NCCL that was loaded is not the one of the build, cannot start or gets a first
+// sum of known result wrong, and Error with exit 7 when the other ranks do not appear before the deadline.
+// `board` (may be null): this rank's row gets number, kind and bytes of each collective when it is queued.
+// all_reduce with a wire type below the dtype throws ConfigError: NCCL sums in the type that it transports.
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, int device,
                                                            double deadline_seconds,
                                                            ProgressBoard* board = nullptr);
