@@ -23,6 +23,16 @@ std::string cuda_device_uuid(int index) {
   return std::string(properties.uuid.bytes, sizeof(properties.uuid.bytes));
 }
 
+bool cuda_device_computes_bf16(int index) {
+  int major = 0;
+  if (const auto error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index);
+      error != cudaSuccess) {
+    throw EnvironmentError(
+        cat("cannot read the compute capability of GPU ", index, ": ", cudaGetErrorString(error)));
+  }
+  return major >= 8;
+}
+
 void use_cuda_device(int index) {
   if (const auto error = cudaSetDevice(index); error != cudaSuccess) {
     throw EnvironmentError(cat("cannot use GPU ", index, ": ", cudaGetErrorString(error)));

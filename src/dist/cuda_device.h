@@ -8,8 +8,9 @@ namespace rn::dist {
 bool built_with_cuda();
 int cuda_device_count();  // GPUs this process can use; 0 without CUDA support or driver
 std::string cuda_device_uuid(
-    int index);                   // the same for the same device in any process. REQUIRES: a valid index
-void use_cuda_device(int index);  // makes it the calling thread's; throws EnvironmentError
+    int index);  // the same for the same device in any process. REQUIRES: a valid index
+bool cuda_device_computes_bf16(int index);  // compute capability 8.0 or more. REQUIRES: a valid index
+void use_cuda_device(int index);            // makes it the calling thread's; throws EnvironmentError
 
 // GPUs that the node shows (/dev/nvidia0, ...), whether or not this build can use them.
 int nvidia_devices_present();

@@ -90,6 +90,11 @@ int choose_device(const DistOptions& options, const LaunchEnv& env, Communicator
     throw EnvironmentError(
         cat("dist.backend is nccl, but host ", host_name(), " shows no usable GPU (see nvidia-smi)"));
   }
+  if (index >= 0 && options.all_reduce_dtype == WireType::kBF16) {
+    throw ConfigError(
+        "dist.all_reduce_dtype: bf16 needs sums in float32, which NCCL does not take between GPUs. Leave it at "
+        "full, or set dist.backend=mpi to train on the CPUs");
+  }
   point_out_idle(env, options, count, index);
   if (index >= 0) use_cuda_device(index);
   return index;

@@ -4,6 +4,8 @@
 #include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
 #include <ATen/ops/_amp_update_scale.h>
 
+#include "dist/cuda_device.h"
+
 namespace rn::train {
 namespace {
 
@@ -18,16 +20,6 @@ bool cpu_computes_bf16() {
 #else
   return false;
 #endif
-}
-
-// Without CUDA headers: whether the device computes in bf16 is what its own matrix product says.
-bool cuda_computes_bf16(torch::Device device) {
-  try {
-    const auto a = torch::ones({16, 16}, torch::dtype(torch::kBFloat16).device(device));
-    return torch::mm(a, a).sum().item<float>() == 16.0F * 16.0F * 16.0F;
-  } catch (const c10::Error&) {
-    return false;
-  }
 }
 
 }  // namespace
@@ -55,7 +47,11 @@ Precision resolve_precision(PrecisionChoice choice, torch::Device device) {
     case PrecisionChoice::kAuto:
       break;
   }
-  if (device.is_cuda()) return cuda_computes_bf16(device) ? Precision::kBF16 : Precision::kFP16;
+  if (device.is_cuda()) {
+    // Not a trial: older GPUs take bf16 too, and emulate it slowly.
+    const int index = device.has_index() ? device.index() : 0;
+    return dist::cuda_device_computes_bf16(index) ? Precision::kBF16 : Precision::kFP16;
+  }
   return cpu_computes_bf16() ? Precision::kBF16 : Precision::kFP32;
 }
 
