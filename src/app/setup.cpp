@@ -11,16 +11,22 @@
 #include "config/dump.h"
 #include "core/log.h"
 #include "dist/agreement.h"
+#include "dist/nccl_communicator.h"
 #include "io/file_system.h"
 #include "io/safetensors.h"
+#include "model/device_stream.h"
 #include "model/safetensors_weights.h"
 
 namespace rn::app {
 
-torch::Device prepare_device(const dist::Session& session) {
+torch::Device prepare_device(dist::Session& session) {
   at::set_num_threads(session.threads());
   if (session.device_index() < 0) return torch::kCPU;
-  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
+  const torch::Device device(torch::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
+  if (auto* communicator = session.device_communicator()) {
+    communicator->set_compute_stream(model::current_stream(device));
+  }
+  return device;
 }
 
 std::int64_t bucket_elements(const dist::DistOptions& options) {

@@ -13,8 +13,9 @@
 
 namespace rn::app {
 
-// Sets LibTorch's threads to the rank's share and returns the rank's device.
-torch::Device prepare_device(const dist::Session& session);
+// Sets LibTorch's threads to the rank's share, tells the communicator of a GPU on which stream LibTorch
+// works, and returns the rank's device.
+torch::Device prepare_device(dist::Session& session);
 
 // dist.bucket_mib as elements of float32.
 std::int64_t bucket_elements(const dist::DistOptions& options);

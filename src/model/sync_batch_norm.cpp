@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/error.h"
+#include "model/device_stream.h"
 
 namespace rn::model {
 namespace {
@@ -28,12 +29,17 @@ Route route_for(torch::Device device, Communicator& communicator) {
   return {communicator.host(), torch::Device(torch::kCPU)};
 }
 
+// Note [Order of SyncBN's collectives]. On a GPU the host does not wait: what is queued on the current stream
+// later sees the result, and since the caching allocator reuses memory in the order of that stream, tensors
+// may be freed before the collective has run.
+
 // mine [n] float64 of every rank -> [R, n], on mine's device.
 torch::Tensor gather(const torch::Tensor& mine, Communicator& communicator) {
   const Route route = route_for(mine.device(), communicator);
   const auto local = mine.to(route.device).contiguous();
   auto all = torch::empty({route.communicator.world_size(), local.numel()}, local.options());
-  route.communicator.all_gather(bytes_of_tensor(local), bytes_of_tensor(all)).wait();
+  route.communicator.all_gather(bytes_of_tensor(local), bytes_of_tensor(all))
+      .order_after(current_stream(route.device));
   return all.to(mine.device());
 }
 
@@ -41,7 +47,8 @@ torch::Tensor gather(const torch::Tensor& mine, Communicator& communicator) {
 torch::Tensor sum(const torch::Tensor& mine, Communicator& communicator) {
   const Route route = route_for(mine.device(), communicator);
   auto total = mine.to(route.device).clone();
-  route.communicator.all_reduce(bytes_of_tensor(total), DType::kF64).wait();
+  route.communicator.all_reduce(bytes_of_tensor(total), DType::kF64)
+      .order_after(current_stream(route.device));
   return total.to(mine.device());
 }
 

@@ -11,6 +11,12 @@ Batch to_batch(const data::HostBatch& host, int channels, int height, int width,
                                  torch::kFloat32)
                     .permute({0, 3, 1, 2});
   auto labels = torch::from_blob(const_cast<std::int64_t*>(host.labels.data()), {host.size}, torch::kInt64);
+  if (device.is_cuda()) {
+    // From pageable memory the copy would first wait for all that the device has queued. The allocator of
+    // pinned memory gives a block out again only when the copies from it are done.
+    images = images.pin_memory();
+    labels = labels.pin_memory();
+  }
   return {images.to(device, dtype, /*non_blocking=*/true), labels.to(device, /*non_blocking=*/true),
           host.count};
 }

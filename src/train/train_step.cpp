@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "core/error.h"
+#include "model/device_stream.h"
 #include "model/norm.h"
 
 namespace rn::train {
@@ -92,9 +93,10 @@ Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_
     last_shard_ = micro_step == options_.accumulate - 1;
     if (batch.count > 0 || options_.empty_shards_run) forward_backward(batch, global_count, ballot);
   }
-  reducer_.finalize();  // the gradient of the global batch, on every rank
+  void* const stream = model::current_stream(params_.gradient.device());
+  reducer_.finalize(stream);  // the gradient of the global batch, on every rank
   if (statistics_sum_.defined()) {
-    communicator_.all_reduce(statistics_memory_->bytes(), dtype_of(statistics_sum_)).wait();
+    communicator_.all_reduce(statistics_memory_->bytes(), dtype_of(statistics_sum_)).order_after(stream);
   }
   return ballot;
 }

@@ -1,5 +1,8 @@
 #include "train/vote.h"
 
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include "core/error.h"
 
 namespace rn::train {
@@ -11,6 +14,9 @@ constexpr std::int64_t kStopReasons = kFields - kStop1;
 }  // namespace
 
 Vote::Vote(Communicator& communicator, torch::Device device) : communicator_(communicator) {
+  if (device.is_cuda()) {
+    read_stream_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+  }
   for (Slot& slot : slots_) {
     slot.memory = communicator.allocate(kFields * sizeof(double));
     slot.values = torch::from_blob(slot.memory->bytes().data(), {kFields},
@@ -48,9 +54,17 @@ std::optional<VoteResult> Vote::drain() {
   return std::nullopt;
 }
 
+// On a stream of its own: on the compute stream the copy, and with it the host, would wait for the whole step
+// that was queued since the vote was started.
+torch::Tensor Vote::host_copy(const torch::Tensor& values) const {
+  if (!read_stream_) return values;
+  const c10::StreamGuard guard(*read_stream_);
+  return values.cpu();
+}
+
 VoteResult Vote::read(Slot& slot) {
   slot.work.wait();
-  const auto host = slot.values.cpu();
+  const auto host = host_copy(slot.values);
   const double* values = host.const_data_ptr<double>();
   VoteResult result;
   result.step = slot.step;

@@ -58,8 +58,10 @@ class Vote {
     std::int64_t step = -1;  // -1: free
   };
   VoteResult read(Slot& slot);
+  torch::Tensor host_copy(const torch::Tensor& values) const;
 
   Communicator& communicator_;
+  std::optional<c10::Stream> read_stream_;  // of a GPU's own, see host_copy
   std::array<Slot, kSlots> slots_;
   int next_ = 0;
 };

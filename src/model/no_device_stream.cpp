@@ -1,0 +1,8 @@
+// The stub of device_stream.cpp for builds without CUDA.
+#include "model/device_stream.h"
+
+namespace rn::model {
+
+void* current_stream(torch::Device) { return nullptr; }
+
+}  // namespace rn::model
