@@ -92,7 +92,8 @@ int choose_device(const DistOptions& options, const LaunchEnv& env, Communicator
   }
   if (index >= 0 && options.all_reduce_dtype == WireType::kBF16) {
     throw ConfigError(
-        "dist.all_reduce_dtype: bf16 needs sums in float32, which NCCL does not take between GPUs. Leave it at "
+        "dist.all_reduce_dtype: bf16 needs sums in float32, which NCCL does not take between GPUs. Leave it "
+        "at "
         "full, or set dist.backend=mpi to train on the CPUs");
   }
   point_out_idle(env, options, count, index);
