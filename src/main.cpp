@@ -9,6 +9,7 @@
 #include "app/eval_command.h"
 #include "app/run_folder.h"
 #include "app/setup.h"
+#include "app/usage.h"
 #include "app/version.h"
 #include "config/command_line.h"
 #include "config/derived.h"
@@ -46,7 +47,7 @@ int train_run(const config::RunConfig& cfg) {
     net->to(device);
     model::FlatParameters params(*net, comm,
                                  app::bucket_elements(cfg.dist));  // weights and gradients as flat tensors
-    app::check_ranks_agree(session, cfg, params.layout(), dataset->content_hash);
+    app::check_ranks_agree(session, cfg, precision, params.layout(), dataset->content_hash);
     if (!cfg.model.init_from.empty()) app::initialize_from(cfg.model.init_from, params);
 
     auto options = app::trainer_options(cfg, precision);
@@ -59,7 +60,8 @@ int train_run(const config::RunConfig& cfg) {
                             cfg.swa);  // the one list of all that a run is
 
     const app::Identity identity = app::make_identity(cfg, *dataset, precision, plan);
-    app::RunFolder folder(config::resolve_batch(cfg, comm.world_size()), identity, session.host());
+    session.board().enter(dist::Phase::kCheckpoint);
+    app::RunFolder folder(config::resolve_batch(cfg, comm.world_size()), identity, session);
     if (folder.outcome() == app::RunFolder::Outcome::kFinished) {
       if (comm.rank() == 0) std::cout << folder.finished_summary() << '\n';
       return ExitCode::kDone;
@@ -77,13 +79,17 @@ int train_run(const config::RunConfig& cfg) {
 }
 
 int run(const std::vector<std::string>& args) {
-  const std::string first = args.empty() ? "--help" : args.front();
+  if (args.empty()) {
+    std::cerr << app::usage_text();
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  const std::string& first = args.front();
   if (first == "eval") return app::run_eval_command(std::span(args).subspan(1), std::cout);
   if (first == "data") return data::run_data_command(std::span(args).subspan(1), std::cout);
   if (first == "doctor") return app::run_doctor_command(std::span(args).subspan(1), std::cout);
 
   using Kind = config::Command::Kind;
-  const auto command = config::parse_command(args.empty() ? std::vector{first} : args);
+  const auto command = config::parse_command(args);
   switch (command.kind) {
     case Kind::kRun:
       return train_run(config::load_config(command).config);
@@ -100,7 +106,8 @@ int run(const std::vector<std::string>& args) {
       std::cout << config::json_schema().dump(2) << '\n';
       break;
     case Kind::kHelp:
-      std::cout << config::help_text();
+      std::cout << app::usage_text() << "\nKeys, with their defaults and allowed values:\n\n"
+                << config::help_text();
       break;
     case Kind::kVersion:
       std::cout << app::version_text();

@@ -74,6 +74,12 @@ void check_data(Findings& findings) {
 }  // namespace
 
 int run_doctor_command(std::span<const std::string> args, std::ostream& out) {
+  if (!args.empty() && (args.front() == "--help" || args.front() == "-h")) {
+    out << "usage: rn_dist doctor\nTells what this machine can do and what stands in the way of a run; exit "
+           "code "
+           "3 where a run would be refused.\n";
+    return 0;
+  }
   if (!args.empty()) throw ConfigError(cat("doctor: unexpected '", args.front(), "'\nusage: rn_dist doctor"));
   out << version_text();
   Findings findings(out);

@@ -1,7 +1,9 @@
 #include "app/run_folder.h"
 
 #include <array>
+#include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <span>
 
 #include "config/derived.h"
@@ -66,19 +68,31 @@ std::string describe_differences(const std::vector<config::IdentityDifference>& 
 Identity make_identity(const config::RunConfig& config, const data::Dataset& dataset,
                        train::Precision precision, const train::StepPlan& plan) {
   return {dataset.content_hash, std::string(train::name_of(precision)), plan.shape().ranks,
-          plan.total_steps(config.train.epochs, config.train.max_steps)};
+          plan.total_steps(config.train.epochs, config.train.max_steps), config::monitor(config)};
 }
 
 nlohmann::json Identity::to_json() const {
   return {{"data_hash", std::to_string(data_hash)},
           {"precision", precision},
           {"ranks", ranks},
-          {"total_steps", total_steps}};
+          {"total_steps", total_steps},
+          {"monitor", monitor}};
 }
 
-RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, Communicator& host)
+RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session)
     : dir_(config::run_folder(config)), checkpoints_(io::posix_file_system(), dir_ + "/checkpoints") {
-  if (host.rank() == 0) outcome_ = open(config, identity);
+  Communicator& host = session.host();
+  if (host.rank() == 0) {
+    try {
+      outcome_ = open(config, identity);
+    } catch (const Error& error) {
+      // The folder is another run's, perhaps a live one's: this refusal is not its failure.
+      if (error.code() == ExitCode::kUsage || error.code() == ExitCode::kEnvironment) {
+        session.leave_run_folder();
+      }
+      throw;
+    }
+  }
   std::array<std::int64_t, 2> decision = {static_cast<std::int64_t>(outcome_), resume_step_};
   host.broadcast(bytes_of(std::span(decision)), 0).wait();
   outcome_ = static_cast<Outcome>(decision[0]);
@@ -87,7 +101,7 @@ RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, 
 
 RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identity& identity) {
   auto& files = io::posix_file_system();
-  if (config.run.overwrite && files.exists(dir_) && !files.list(dir_).empty()) {
+  if (config.run.overwrite && files.exists(dir_ + "/" + kConfigFile)) {
     {
       const io::RunLock nobody_else(dir_);
     }  // a live run is not moved away under its feet
@@ -114,8 +128,7 @@ RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identi
           cat("run.resume is 'must', but ", dir_, " holds no run. Use run.resume=auto to start one."));
     }
     if (config.run.resume != "auto" && config.run.resume != "never") {
-      checkpoint_ = io::load_checkpoint(files, config.run.resume);
-      resume_step_ = checkpoint_->step;
+      resume_from(config, identity);
       outcome = Outcome::kResume;
     }
   }
@@ -124,6 +137,49 @@ RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identi
   io::write_file_atomically(files, dir_ + "/" + kConfigFile, config::dump_yaml(config));
   return outcome;
 }
+
+// Into an empty folder, from a checkpoint that lies elsewhere.
+void RunFolder::resume_from(const config::RunConfig& config, const Identity& identity) {
+  auto& files = io::posix_file_system();
+  checkpoint_ = io::load_checkpoint(files, config.run.resume);
+  const auto run = std::filesystem::weakly_canonical(checkpoint_->path).parent_path().parent_path();
+  const std::string its_config = (run / kConfigFile).string();
+  auto differences = differences_from_checkpoint(identity);
+  if (files.exists(its_config)) {
+    const auto before = config::load_config(its_config, {}).config;
+    for (auto& difference : config::identity_differences(before, config)) differences.push_back(difference);
+  }
+  if (!differences.empty()) {
+    throw ConfigError(cat("run.resume: ", config.run.resume,
+                          " belongs to another run:", describe_differences(differences),
+                          "\nUse its configuration, or model.init_from=FILE to start from its weights."));
+  }
+  if (checkpoint_->step > identity.total_steps) {
+    throw ConfigError(cat("run.resume: ", config.run.resume, " is at step ", checkpoint_->step, ", past the ",
+                          identity.total_steps,
+                          " steps of this configuration. Raise train.epochs or "
+                          "train.max_steps."));
+  }
+  resume_step_ = checkpoint_->step;
+  forget_best();  // it lies in the other folder
+}
+
+std::vector<config::IdentityDifference> RunFolder::differences_from_checkpoint(
+    const Identity& identity) const {
+  std::vector<config::IdentityDifference> differences;
+  const nlohmann::json known = checkpoint_->values.value("identity", nlohmann::json::object());
+  const nlohmann::json asked = identity.to_json();
+  const auto compare = [&](const char* field, const char* key) {
+    if (known.contains(field) && known[field].is_string() && known[field] != asked[field]) {
+      differences.push_back({key, known[field].get<std::string>(), asked[field].get<std::string>()});
+    }
+  };
+  compare("data_hash", "the data's content (hash)");
+  compare("precision", "train.precision");
+  return differences;
+}
+
+void RunFolder::forget_best() { checkpoint_->values["best_step"] = -1; }
 
 RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, const Identity& identity) {
   auto& files = io::posix_file_system();
@@ -142,14 +198,8 @@ RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, cons
   std::int64_t finished_steps = -1;
   if (checkpoint_) {
     const nlohmann::json known = checkpoint_->values.value("identity", nlohmann::json::object());
-    const nlohmann::json asked = identity.to_json();
-    const auto compare = [&](const char* field, const char* key) {
-      if (known.contains(field) && known[field] != asked[field]) {
-        differences.push_back({key, known[field].dump(), asked[field].dump()});
-      }
-    };
-    compare("data_hash", "the data's content");
-    compare("precision", "train.precision");
+    for (auto& difference : differences_from_checkpoint(identity)) differences.push_back(difference);
+    if (known.value("monitor", identity.monitor) != identity.monitor) forget_best();
     if (known.contains("ranks") && known["ranks"] != identity.ranks &&
         config.model.norm == model::Norm::kBatch) {
       log_warning(
@@ -158,14 +208,15 @@ RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, cons
           "differ from those of an uninterrupted run");
     }
     const auto summary = read_json(dir_ + "/" + kSummaryFile);
-    if (summary && summary->value("status", "") == "done") finished_steps = checkpoint_->step;
+    if (summary && summary->value("status", "") == "done") finished_steps = summary->value("steps", -1);
   }
   if (!differences.empty()) {
     throw ConfigError(cat("run.dir: ", dir_, " holds another run:", describe_differences(differences), "\n",
                           ways_on(config)));
   }
   if (!checkpoint_) return Outcome::kStart;  // it ended before its first checkpoint
-  if (!by_path && finished_steps >= identity.total_steps) return Outcome::kFinished;
+  if (!by_path && finished_steps == checkpoint_->step && finished_steps >= identity.total_steps)
+    return Outcome::kFinished;
   if (checkpoint_->step > identity.total_steps) {
     throw ConfigError(cat("run.dir: ", dir_, " is at step ", checkpoint_->step, ", past the ",
                           identity.total_steps, " steps of this configuration. ", ways_on(config)));
@@ -178,9 +229,14 @@ std::string RunFolder::finished_summary() const {
   const auto summary = read_json(dir_ + "/" + kSummaryFile);
   std::string text = cat(dir_, " is finished");
   if (!summary) return text;
-  for (const auto& result : summary->value("evals", nlohmann::json::array())) {
-    text += cat("\n  ", result.value("split", "?"), " top-1 ", result.value("top1", 0.0), " %  (",
-                result.value("weights", "?"), " weights)");
+  text += cat(" after ", checkpoint_->step, " steps");
+  const nlohmann::json evals = summary->value("evals", nlohmann::json::object());
+  for (const auto& [split, by_weights] : evals.items()) {
+    for (const auto& [weights, result] : by_weights.items()) {
+      char number[32];
+      std::snprintf(number, sizeof number, "%.2f", result.value("top1", 0.0));
+      text += cat("\n  ", split, " top-1 ", number, " % (", weights, ")");
+    }
   }
   return text + "\nTo go on, raise train.epochs or train.max_steps; to start anew, run.overwrite=true.";
 }

@@ -1,6 +1,7 @@
 // The run folder: who may write there, and whether this run starts, resumes or is already done.
 //
-// Rank 0 alone touches it; the other ranks are told the outcome.
+// Rank 0 alone touches it; the other ranks are told the outcome. A refusal (ConfigError, EnvironmentError)
+// leaves the folder as it was, without a failure.json: it is another run's.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +9,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "config/identity.h"
 #include "config/run_config.h"
-#include "core/communicator.h"
 #include "data/dataset.h"
+#include "dist/session.h"
 #include "io/checkpoint_folder.h"
 #include "io/run_lock.h"
 #include "train/precision.h"
@@ -25,6 +28,7 @@ struct Identity {
   std::string precision;  // what `auto` chose
   int ranks = 1;          // no part of the identity with sync_batch or group norm; a warning with batch
   std::int64_t total_steps = 0;  // not part of it: a finished run may be made longer
+  std::string monitor;           // not part of it: what was best by another measure is forgotten
 
   nlohmann::json to_json() const;
 };
@@ -35,11 +39,12 @@ class RunFolder {
  public:
   enum class Outcome : int { kStart, kResume, kFinished };
 
-  // Collective over `host`. Opens and locks the folder of `config` and decides. `checkpoint()` is there on
-  // rank 0 only, with kResume. `config` has its batch resolved (config::resolve_batch). Throws ConfigError
-  // (another identity, with each differing key, both values and the ways on; a folder that is no run's),
-  // EnvironmentError (another live run holds it), DataError (run.resume: must without a checkpoint).
-  RunFolder(const config::RunConfig& config, const Identity& identity, Communicator& host);
+  // Collective over the session's host communicator. Opens and locks the folder of `config` and decides.
+  // `checkpoint()` is there on rank 0 only, with kResume. `config` has its batch resolved
+  // (config::resolve_batch). Throws ConfigError (another identity, with each differing key, both values and
+  // the ways on; a folder that is no run's), EnvironmentError (another live run holds it), DataError
+  // (run.resume: must without a checkpoint).
+  RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session);
 
   Outcome outcome() const { return outcome_; }
   std::int64_t resume_step() const { return resume_step_; }  // -1: from the start
@@ -51,6 +56,9 @@ class RunFolder {
  private:
   Outcome open(const config::RunConfig& config, const Identity& identity);
   Outcome continue_run(const config::RunConfig& config, const Identity& identity);
+  void resume_from(const config::RunConfig& config, const Identity& identity);
+  std::vector<config::IdentityDifference> differences_from_checkpoint(const Identity& identity) const;
+  void forget_best();
 
   const std::string dir_;
   std::unique_ptr<io::RunLock> lock_;

@@ -63,10 +63,12 @@ train::TrainerOptions trainer_options(const config::RunConfig& config, train::Pr
   return options;
 }
 
-void check_ranks_agree(dist::Session& session, const config::RunConfig& config, const FlatLayout& layout,
-                       std::uint64_t data_hash) {
+void check_ranks_agree(dist::Session& session, const config::RunConfig& config, train::Precision precision,
+                       const FlatLayout& layout, std::uint64_t data_hash) {
   std::vector<dist::AgreementItem> items = {
       {"program and library versions", version_line()},
+      // Processors of different age choose differently for train.precision: auto.
+      {"computing precision", std::string(train::name_of(precision))},
       {"parameter names and shapes", dist::hash_text(layout.fingerprint())},
       {"data content", dist::hash_text(data_hash)}};
   const auto json = config::to_json(config);  // items() of a temporary would outlive it

@@ -27,9 +27,9 @@ train::TrainerOptions trainer_options(const config::RunConfig& config, train::Pr
 // skipped and of another shape. Rank 0's weights are the ones that count: the state is broadcast afterwards.
 void initialize_from(const std::string& path, model::FlatParameters& params);
 
-// Collective. All ranks run the same program on the same configuration, model and data, or every rank throws
-// EnvironmentError that names what differs and on which ranks.
-void check_ranks_agree(dist::Session& session, const config::RunConfig& config, const FlatLayout& layout,
-                       std::uint64_t data_hash);
+// Collective. All ranks run the same program on the same configuration, precision, model and data, or every
+// rank throws EnvironmentError that names what differs and on which ranks.
+void check_ranks_agree(dist::Session& session, const config::RunConfig& config, train::Precision precision,
+                       const FlatLayout& layout, std::uint64_t data_hash);
 
 }  // namespace rn::app

@@ -38,10 +38,11 @@ std::string version_line() {
 }
 
 std::string version_text() {
+  const std::string nccl = dist::nccl_version();
   return cat(version_line(), "\n  compiler  ", kCompiler, "\n  MPI       ", dist::mpi_version(),
-             "\n  NCCL      ", dist::nccl_version(), "\n  libcurl   ", curl_version(), "\n  zlib      ",
-             zlibVersion(), "\n  OpenSSL   ", OpenSSL_version(OPENSSL_VERSION), "\n  CPU       ", cpu_name(),
-             " (", at::get_cpu_capability(), ")\n");
+             "\n  NCCL      ", nccl.empty() ? "not in this build" : nccl, "\n  libcurl   ", curl_version(),
+             "\n  zlib      ", zlibVersion(), "\n  OpenSSL   ", OpenSSL_version(OPENSSL_VERSION),
+             "\n  CPU       ", cpu_name(), " (", at::get_cpu_capability(), ")\n");
 }
 
 nlohmann::json environment_json(dist::Session& session) {

@@ -98,7 +98,7 @@ void BadEnd::end(const FailureReport& report, ExitCode code, const std::string& 
   }
   board_.mine().failed_code = static_cast<int>(code);
   board_.enter(Phase::kEnding);
-  file_.write(to_json(report));
+  if (writes_report_) file_.write(to_json(report));
   if (board_.first_to_say(std::hash<std::string>()(report.message))) print(words);
   _exit(static_cast<int>(code));
 }
@@ -124,7 +124,7 @@ void BadEnd::end_from_signal(int signal_number, const void* address) noexcept {
        << ",\n  \"pid\": " << std::int64_t{row.pid} << ",\n  \"phase\": \"" << name_of(phase)
        << "\",\n  \"step\": " << row.step.load() << ",\n  \"collective\": " << row.collective.load()
        << ",\n  \"message\": \"" << message.view() << "\",\n  \"time\": \"" << time << "\"\n}\n";
-  file_.write(json.view());
+  if (writes_report_) file_.write(json.view());
   SignalSafeText words;
   words << "rn_dist: error: " << message.view() << "\n";
   print(words.view());

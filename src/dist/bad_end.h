@@ -27,6 +27,9 @@ class BadEnd {
   // leaves. One thread ends the process; others that call it meanwhile sleep until it is gone.
   [[noreturn]] void end(const FailureReport& report, ExitCode code, const std::string& words);
 
+  // No failure.json from now on: the folder is another run's.
+  void leave_run_folder() noexcept { writes_report_ = false; }
+
   // For handlers of fatal signals: async-signal-safe. With several ranks it leaves with code 8; with one it
   // writes failure.json (code 1) and returns, for the signal's default action to follow.
   void end_from_signal(int signal_number, const void* address) noexcept;
@@ -42,6 +45,7 @@ class BadEnd {
   const FailureFile file_;
   const std::string host_json_;  // prepared, since quoting is not async-signal-safe
   std::atomic<bool> ending_{false};
+  std::atomic<bool> writes_report_{true};
 };
 
 }  // namespace rn::dist

@@ -171,6 +171,8 @@ void Session::end_run(ExitCode code, const std::string& message) {
   impl_->end.end(report, code, impl_->end.words_for(report));
 }
 
+void Session::leave_run_folder() { impl_->end.leave_run_folder(); }
+
 void Session::finish() { impl_->finish(); }
 
 int guarded(Session& session, const std::function<ExitCode()>& body) {

@@ -49,6 +49,9 @@ class Session {
   // way, so nothing can hang; the launcher ends the other ranks.
   [[noreturn]] void end_run(ExitCode code, const std::string& message);
 
+  // From here on end_run of this rank writes no failure.json: the run folder turned out to be another run's.
+  void leave_run_folder();
+
   // All went well: barrier, MPI_Finalize. Nothing may communicate afterwards; memory from the communicators
   // must be gone. The destructor does not finalize when this was not reached.
   void finish();
