@@ -1,5 +1,6 @@
 #include "model/safetensors_weights.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -72,7 +73,9 @@ bool is_batch_counter(std::string_view name) {
 
 std::string join(const std::vector<std::string>& names) {
   std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+  constexpr std::size_t kShown = 6;  // a whole network's names would bury the message
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) out += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > kShown) out += cat(" and ", names.size() - kShown, " more");
   return out;
 }
 
