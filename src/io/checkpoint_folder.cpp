@@ -263,6 +263,16 @@ void CheckpointFolder::prune(int keep) {
   }
 }
 
+void CheckpointFolder::drop_after(std::int64_t step) {
+  if (!files_.exists(directory_)) return;
+  const auto known = steps();
+  if (known.empty() || known.back() <= step) return;
+  if (step >= 0) write_link_atomically(files_, path_of("last"), std::to_string(step));
+  for (auto newer = known.rbegin(); newer != known.rend() && *newer > step; ++newer) {
+    remove_checkpoint(path_of(std::to_string(*newer)));
+  }
+}
+
 LoadedCheckpoint CheckpointFolder::load(std::int64_t step) const {
   auto checkpoint = load_checkpoint(files_, folder_of(step));
   if (checkpoint.step != step) {

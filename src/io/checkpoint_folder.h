@@ -57,6 +57,11 @@ class CheckpointFolder {
   // crashed saves and prunes left behind.
   void prune(int keep);
 
+  // Removes every checkpoint after `step`, newest first: a run that was set back to `step` writes them anew,
+  // and `last` must not mean one of the run's earlier course. REQUIRES: the checkpoint of `step` exists, or
+  // step < 0.
+  void drop_after(std::int64_t step);
+
   LoadedCheckpoint load(std::int64_t step) const;  // throws DataError: which file, what is wrong
 
  private:

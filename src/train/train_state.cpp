@@ -5,7 +5,7 @@
 namespace rn::train {
 namespace {
 
-// Hands every tensor of the state to `root`'s broadcast, and all values together in two small ones.
+// Every tensor goes by the communicator that reaches its memory, every value by the host's.
 class BroadcastVisitor : public StateVisitor {
  public:
   BroadcastVisitor(Communicator& communicator, int root) : communicator_(communicator), root_(root) {}

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
+#include <span>
+#include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -226,8 +227,8 @@ void Trainer::evaluate_all(bool final) {
       improved_ =
           std::isfinite(value) && (progress.best_step < 0 || monitor.better(value, progress.best_metric));
       if (improved_) {
-        progress.best_metric = value;
-        progress.best_step = progress.step;
+        previous_best_metric_ = std::exchange(progress.best_metric, value);
+        previous_best_step_ = std::exchange(progress.best_step, progress.step);
       }
     }
   }
@@ -252,10 +253,12 @@ EvalResult Trainer::evaluate_set(const std::string& weights, const std::string& 
   return result;
 }
 
-// Rank 0 writes; the others wait, so that a step's collectives never stand against a long write.
+// Rank 0 writes; the others wait, so that a step's collectives never stand against a long write. All ranks
+// learn whether it was written, since the best result is part of their state.
 void Trainer::save_checkpoint(bool must_succeed) {
   const auto started = Clock::now();
   session_.board().enter(dist::Phase::kCheckpoint);
+  std::int64_t written = 1;
   if (is_main() && checkpointed_step_ != state_.progress.step) {
     try {
       StateSnapshot snapshot = take_snapshot(state_);
@@ -266,12 +269,17 @@ void Trainer::save_checkpoint(bool must_succeed) {
       checkpointed_step_ = state_.progress.step;
     } catch (const Error& error) {
       if (must_succeed) throw;
+      written = 0;
       log_error("the checkpoint of step ", state_.progress.step, " could not be written: ", error.what(),
                 ". Earlier checkpoints are untouched; training goes on.");
     }
   }
+  session_.host().broadcast(bytes_of(std::span(&written, 1)), /*root=*/0).wait();
+  if (written == 0 && improved_) {  // the best result is the best that can be loaded
+    state_.progress.best_metric = previous_best_metric_;
+    state_.progress.best_step = previous_best_step_;
+  }
   improved_ = false;
-  session_.host().barrier();
   slowest_checkpoint_seconds_ = std::max(slowest_checkpoint_seconds_, seconds_since(started));
   session_.board().begin_step(state_.progress.step);
   record_started_ += std::chrono::duration_cast<Clock::duration>(Clock::now() - started);

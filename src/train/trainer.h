@@ -88,6 +88,8 @@ class Trainer {
 
   dist::StopReason stop_ = dist::StopReason::kNone;  // what all ranks have agreed on
   bool improved_ = false;                            // the last evaluation was the best so far
+  double previous_best_metric_ = -1;                 // before it, should its checkpoint not be written
+  std::int64_t previous_best_step_ = -1;
   std::int64_t checkpointed_step_ = -1;
   double slowest_checkpoint_seconds_ = 0;
   double slowest_step_seconds_ = 0;
