@@ -92,13 +92,23 @@ Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_
     const Batch batch = batches.next();
     last_shard_ = micro_step == options_.accumulate - 1;
     if (batch.count > 0 || options_.empty_shards_run) forward_backward(batch, global_count, ballot);
+    if (options_.on_shard) options_.on_shard();
   }
   void* const stream = model::current_stream(params_.gradient.device());
+  start_statistics();         // unless the last shard has: it was empty here
   reducer_.finalize(stream);  // the gradient of the global batch, on every rank
-  if (statistics_sum_.defined()) {
-    communicator_.all_reduce(statistics_memory_->bytes(), dtype_of(statistics_sum_)).order_after(stream);
-  }
+  statistics_work_.order_after(stream);
+  statistics_work_ = Work();
+  statistics_started_ = false;
   return ballot;
+}
+
+// The small sum starts before the last backward, so it is the step's first collective on every rank, with or
+// without samples, and long done when the last bucket is.
+void TrainStep::start_statistics() {
+  if (!statistics_sum_.defined() || statistics_started_) return;
+  statistics_work_ = communicator_.all_reduce(statistics_memory_->bytes(), dtype_of(statistics_sum_));
+  statistics_started_ = true;
 }
 
 void TrainStep::forward_backward(const Batch& batch, std::int64_t global_count, Ballot& ballot) {
@@ -107,13 +117,16 @@ void TrainStep::forward_backward(const Batch& batch, std::int64_t global_count, 
     const AutocastScope autocast(precision_, batch.images.device());
     logits = net_.forward(batch.images);
   }
+  if (statistics_sum_.defined()) {
+    const torch::NoGradGuard no_grad;
+    statistics_sum_.add_(params_.batch_statistics, static_cast<double>(batch.count));
+  }
+  if (last_shard_) start_statistics();
   const auto loss_sum = cross_entropy_sum(logits, batch.labels, options_.label_smoothing);
   scaler_.scale_loss(loss_sum / static_cast<double>(global_count))
       .backward();  // slices become ready, buckets start
 
   const torch::NoGradGuard no_grad;
-  if (statistics_sum_.defined())
-    statistics_sum_.add_(params_.batch_statistics, static_cast<double>(batch.count));
   const auto loss = loss_sum.detach();
   const auto correct = logits.argmax(1).eq(batch.labels).sum();
   ballot.loss_sum = ballot.loss_sum.defined() ? ballot.loss_sum + loss : loss;

@@ -54,6 +54,7 @@ class TrainStep {
 
  private:
   void forward_backward(const Batch& batch, std::int64_t global_count, Ballot& ballot);
+  void start_statistics();
   void apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf);
 
   model::Network& net_;
@@ -66,7 +67,9 @@ class TrainStep {
   dist::GradientReducer reducer_;
   std::shared_ptr<Buffer> statistics_memory_;
   torch::Tensor statistics_sum_;  // [statistics], in the communicator's memory; see Note [Running statistics]
-  bool last_shard_ = false;       // hooks report ready gradients in the last shard of a step only
+  Work statistics_work_;
+  bool statistics_started_ = false;
+  bool last_shard_ = false;  // hooks report ready gradients in the last shard of a step only
 };
 
 // Sum over the batch of cross entropy with label smoothing (torch.nn.functional.cross_entropy's formula,
