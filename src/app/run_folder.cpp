@@ -54,6 +54,8 @@ void move_aside(const std::string& dir) {
   log_info("moved the earlier run to ", aside);
 }
 
+bool is_path(const std::string& resume) { return resume != "auto" && resume != "never" && resume != "must"; }
+
 // The differences between the run in the folder and the one asked for, one line each.
 std::string describe_differences(const std::vector<config::IdentityDifference>& differences) {
   std::string text;
@@ -67,8 +69,9 @@ std::string describe_differences(const std::vector<config::IdentityDifference>& 
 
 Identity make_identity(const config::RunConfig& config, const data::Dataset& dataset,
                        train::Precision precision, const train::StepPlan& plan) {
-  return {dataset.content_hash, std::string(train::name_of(precision)), plan.shape().ranks,
-          plan.total_steps(config.train.epochs, config.train.max_steps), config::monitor(config)};
+  return {dataset.content_hash,    std::string(train::name_of(precision)),
+          plan.shape().ranks,      plan.total_steps(config.train.epochs, config.train.max_steps),
+          config::monitor(config), is_path(config.run.resume) ? config.run.resume : ""};
 }
 
 nlohmann::json Identity::to_json() const {
@@ -76,7 +79,8 @@ nlohmann::json Identity::to_json() const {
           {"precision", precision},
           {"ranks", ranks},
           {"total_steps", total_steps},
-          {"monitor", monitor}};
+          {"monitor", monitor},
+          {"resumed_from", resumed_from}};
 }
 
 RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session)
@@ -127,7 +131,7 @@ RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identi
       throw DataError(
           cat("run.resume is 'must', but ", dir_, " holds no run. Use run.resume=auto to start one."));
     }
-    if (config.run.resume != "auto" && config.run.resume != "never") {
+    if (is_path(config.run.resume)) {
       resume_from(config, identity);
       outcome = Outcome::kResume;
     }
@@ -186,12 +190,13 @@ RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, cons
   const auto before = config::load_config(dir_ + "/" + kConfigFile, {}).config;
   auto differences = config::identity_differences(before, config);
 
-  const bool by_path = config.run.resume != "auto" && config.run.resume != "must";
   const auto last = checkpoints_.last();
-  if (by_path) {
+  // Set back once: a requeued run with the same command goes on from where it has come since.
+  const bool sets_back = is_path(config.run.resume) && !(last && resumed_from(*last) == config.run.resume);
+  if (sets_back) {
     checkpoint_ = io::load_checkpoint(files, config.run.resume);
   } else if (last) {
-    checkpoint_ = checkpoints_.load(*last);
+    checkpoint_ = load_last(*last);
   } else if (config.run.resume == "must") {
     throw DataError(cat("run.resume is 'must', but ", dir_, " has no valid checkpoint."));
   }
@@ -215,14 +220,50 @@ RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, cons
                           ways_on(config)));
   }
   if (!checkpoint_) return Outcome::kStart;  // it ended before its first checkpoint
-  if (!by_path && finished_steps == checkpoint_->step && finished_steps >= identity.total_steps)
+  if (!sets_back && finished_steps == checkpoint_->step && finished_steps >= identity.total_steps)
     return Outcome::kFinished;
   if (checkpoint_->step > identity.total_steps) {
     throw ConfigError(cat("run.dir: ", dir_, " is at step ", checkpoint_->step, ", past the ",
                           identity.total_steps, " steps of this configuration. ", ways_on(config)));
   }
+  if (sets_back) checkpoints_.drop_after(checkpoint_->step);
   resume_step_ = checkpoint_->step;
   return Outcome::kResume;
+}
+
+// The run.resume path that the run which wrote checkpoint `step` was started with; empty: none, or not
+// readable.
+std::string RunFolder::resumed_from(std::int64_t step) const {
+  try {
+    return checkpoints_.load(step)
+        .values.value("identity", nlohmann::json::object())
+        .value("resumed_from", "");
+  } catch (const std::exception&) {
+    return "";
+  }
+}
+
+// The newest checkpoint. A damaged one is refused, with the newest intact one named as the way on.
+io::LoadedCheckpoint RunFolder::load_last(std::int64_t last) const {
+  try {
+    return checkpoints_.load(last);
+  } catch (const DataError& error) {
+    const auto intact = newest_intact();
+    if (!intact) throw;
+    throw DataError(cat(error.what(), "\nThe newest intact checkpoint is ", *intact,
+                        ": go on from it with run.resume=", *intact));
+  }
+}
+
+std::optional<std::string> RunFolder::newest_intact() const {
+  const auto steps = checkpoints_.steps();
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    try {
+      return checkpoints_.load(*step).path;
+    } catch (const DataError&) {
+    }
+  }
+  return std::nullopt;
 }
 
 std::string RunFolder::finished_summary() const {

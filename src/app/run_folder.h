@@ -30,6 +30,8 @@ struct Identity {
   std::int64_t total_steps = 0;  // not part of it: a finished run may be made longer
   std::string monitor;           // not part of it: what was best by another measure is forgotten
 
+  std::string resumed_from;  // not part of it: run.resume where it is a path, which is obeyed once
+
   nlohmann::json to_json() const;
 };
 Identity make_identity(const config::RunConfig& config, const data::Dataset& dataset,
@@ -59,6 +61,9 @@ class RunFolder {
   void resume_from(const config::RunConfig& config, const Identity& identity);
   std::vector<config::IdentityDifference> differences_from_checkpoint(const Identity& identity) const;
   void forget_best();
+  std::string resumed_from(std::int64_t step) const;
+  io::LoadedCheckpoint load_last(std::int64_t last) const;
+  std::optional<std::string> newest_intact() const;
 
   const std::string dir_;
   std::unique_ptr<io::RunLock> lock_;

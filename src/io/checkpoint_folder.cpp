@@ -267,7 +267,8 @@ void CheckpointFolder::drop_after(std::int64_t step) {
   if (!files_.exists(directory_)) return;
   const auto known = steps();
   if (known.empty() || known.back() <= step) return;
-  if (step >= 0) write_link_atomically(files_, path_of("last"), std::to_string(step));
+  const auto kept = std::upper_bound(known.begin(), known.end(), step);
+  if (kept != known.begin()) write_link_atomically(files_, path_of("last"), std::to_string(*std::prev(kept)));
   for (auto newer = known.rbegin(); newer != known.rend() && *newer > step; ++newer) {
     remove_checkpoint(path_of(std::to_string(*newer)));
   }
