@@ -1,0 +1,73 @@
+// A full and a read-only disk under the run folder: a small tmpfs, which needs root.
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "app_fixture.h"
+
+namespace rn::app_testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FullDiskTest : public AppTest {
+ protected:
+  void SetUp() override {
+    fs::create_directory(path("disk"));
+    if (mount("none", path("disk").c_str(), "tmpfs", 0, "size=420k") != 0) {
+      GTEST_SKIP() << "cannot mount a small disk (" << std::strerror(errno) << "); this test needs root";
+    }
+    mounted_ = true;
+  }
+  void TearDown() override {
+    if (mounted_) umount2(path("disk").c_str(), MNT_DETACH);
+  }
+  void make_read_only() const {
+    ASSERT_EQ(mount("none", path("disk").c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=420k"), 0)
+        << std::strerror(errno);
+  }
+
+ private:
+  bool mounted_ = false;
+};
+
+TEST_F(FullDiskTest, AFullDiskEndsTheRunButNotItsEarlierCheckpoints) {
+  const auto result =
+      call(train("disk/run", {"checkpoint.keep=9", "train.epochs=4", "report.tensorboard=false"}));
+  EXPECT_EQ(result.code, 1) << result.text();
+  EXPECT_NE(result.err.find("the disk is full"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("Earlier checkpoints are untouched"), std::string::npos) << result.err;
+  const auto last = last_checkpoint("disk/run");
+  ASSERT_GE(last, 5);
+  EXPECT_LT(last, 20);
+  const auto eval = call({"eval", "disk/run/checkpoints/last"});
+  EXPECT_EQ(eval.code, 0) << eval.text();
+  for (const auto& [name, what] : listing("disk/run")) {
+    EXPECT_EQ(name.find(".tmp-"), std::string::npos) << name << " was left behind";
+  }
+  // With room again the same command goes on.
+  ASSERT_EQ(mount("none", path("disk").c_str(), "tmpfs", MS_REMOUNT, "size=4m"), 0) << std::strerror(errno);
+  train_well("disk/run", {"checkpoint.keep=9", "train.epochs=4", "report.tensorboard=false"});
+  EXPECT_EQ(losses("disk/run").size(), 20u);
+}
+
+TEST_F(FullDiskTest, AReadOnlyDiskIsNamed) {
+  train_well("disk/run", {"train.max_steps=1", "report.tensorboard=false"});
+  make_read_only();
+  for (const char* run : {"disk/run", "disk/new"}) {
+    for (const int ranks : {0, 2}) {
+      const auto result = call(train(run), ranks);
+      EXPECT_EQ(result.code, 1) << result.text();
+      EXPECT_NE(result.err.find("the file system is read-only"), std::string::npos) << result.err;
+      EXPECT_NE(result.err.find(run), std::string::npos) << result.err;
+    }
+  }
+  const auto eval = call({"eval", "disk/run"});
+  EXPECT_EQ(eval.code, 0) << eval.text();
+}
+
+}  // namespace
+}  // namespace rn::app_testing

@@ -1,0 +1,87 @@
+// Runs that are stopped or killed from outside.
+#include <signal.h>
+#include <unistd.h>
+
+#include "app_fixture.h"
+#include "core/error.h"
+
+namespace rn::app_testing {
+namespace {
+
+constexpr int kEpochs = 25;
+constexpr int kTotal = kEpochs * kStepsPerEpoch;
+
+class StopTest : public AppTest {
+ protected:
+  void expect_complete(const std::string& run) const {
+    const auto by_step = losses(run);
+    EXPECT_EQ(by_step.size(), static_cast<std::size_t>(kTotal));
+    EXPECT_EQ(by_step.rbegin()->first, kTotal);
+    EXPECT_EQ(last_checkpoint(run), kTotal);
+    EXPECT_EQ(Json::parse(read(run + "/summary.json")).at("status"), "done");
+  }
+};
+
+TEST_F(StopTest, TermAndIntEndWithACheckpointAndTheirOwnCode) {
+  for (const auto& [signal_number, code] : {std::pair{SIGTERM, 143}, {SIGINT, 130}}) {
+    const std::string run = cat("signal", signal_number);
+    auto process = start(train(run, long_run(kEpochs)));
+    ASSERT_TRUE(reaches_step(process, run, 17));
+    process.send(signal_number);
+    const auto result = process.wait();
+    EXPECT_EQ(result.code, code) << result.text();
+    EXPECT_EQ(losses(run).rbegin()->first, last_checkpoint(run));
+    EXPECT_GE(last_checkpoint(run), 17);
+    EXPECT_EQ(Json::parse(read(run + "/summary.json")).at("status"), "stopped");
+    EXPECT_TRUE(failure(run).is_null());
+    train_well(run, long_run(kEpochs));
+    expect_complete(run);
+  }
+}
+
+TEST_F(StopTest, AfterAKillTheSameCommandGoesOnFromTheLastCheckpoint) {
+  const Words changes = long_run(kEpochs) + Words{"checkpoint.every_steps=10"};
+  train_well("whole", changes);
+  for (const int ranks : {0, 2}) {
+    const std::string run = cat("killed", ranks);
+    auto process = start(train(run, changes), ranks);
+    ASSERT_TRUE(reaches_step(process, run, 34));
+    process.send(SIGKILL);
+    EXPECT_EQ(process.wait().code, 128 + SIGKILL);
+    // A killed mpirun leaves ranks behind that end once they notice; the lock keeps a new run out until then.
+    Result result;
+    for (int attempt = 0; attempt < 50; ++attempt) {
+      result = call(train(run, changes), ranks);
+      if (result.code != 3) break;
+      usleep(200'000);
+    }
+    ASSERT_EQ(result.code, 0) << result.text();
+    expect_complete(run);
+    const auto starts = events(run, "run_start");
+    ASSERT_EQ(starts.size(), 2u);
+    const std::int64_t from = starts[1].at("resumed_from");
+    EXPECT_EQ(from % 10, 0);
+    EXPECT_GE(from, 30);
+    if (ranks == 0) {
+      EXPECT_EQ(losses(run), losses("whole"));
+      EXPECT_EQ(tensors(run, kTotal), tensors("whole", kTotal));
+    }
+  }
+}
+
+TEST_F(StopTest, AKilledRankEndsTheJobAndIsNamed) {
+  auto process = start(train("run", long_run(2000)), 2);
+  ASSERT_TRUE(reaches_step(process, "run", 8));
+  // The ranks are mpirun's children; the run's lock names the first of them.
+  const std::string lock = read("run/.lock");
+  ASSERT_TRUE(lock.starts_with("process ")) << lock;
+  ::kill(static_cast<pid_t>(std::stol(lock.substr(8))), SIGKILL);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 137) << result.text();
+  ASSERT_FALSE(failure("run").is_null()) << result.text();
+  EXPECT_EQ(failure("run").at("code"), 8);
+  EXPECT_EQ(failure("run").at("rank"), 0);
+}
+
+}  // namespace
+}  // namespace rn::app_testing
