@@ -16,6 +16,6 @@ void decode_cifar_binary(std::span<const std::byte> bytes, const std::string& pa
 
 // The advice that ends every message about a broken file.
 inline constexpr const char* kReplaceHint =
-    "Replace the file, or fetch the set anew: rn_dist data fetch --force";
+    "Replace the file, or fetch the set anew: rn_dist data fetch --force --root DIR (that of the set)";
 
 }  // namespace rn::data
