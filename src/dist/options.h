@@ -10,8 +10,9 @@ enum class WireType { kFull, kBF16 };
 
 struct DistOptions {
   Backend backend = Backend::kAuto;
-  double bucket_mib = 8.0;                    // gradient bucket, MiB of float32
-  WireType all_reduce_dtype = WireType::kFull;  // bf16: gradients are rounded for the transport, summed in float32
+  double bucket_mib = 8.0;  // gradient bucket, MiB of float32
+  WireType all_reduce_dtype =
+      WireType::kFull;  // bf16: gradients are rounded for the transport, summed in float32
   double init_deadline_seconds = 300;
   double data_deadline_seconds = 120;
   double step_deadline_seconds = 300;

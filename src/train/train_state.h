@@ -26,8 +26,8 @@ struct Progress {
   std::int64_t epoch_correct = 0;
   std::int64_t epoch_count = 0;
   double epoch_seconds = 0;
-  double best_metric = -1;      // of checkpoint.monitor, in percent or as a loss
-  std::int64_t best_step = -1;  // below 0: none yet
+  double best_metric = -1;         // of checkpoint.monitor, in percent or as a loss
+  std::int64_t best_step = -1;     // below 0: none yet
   double seconds = 0;              // of training, over all parts of the run
   std::int64_t skipped_steps = 0;  // fp16: steps without an update
 };

@@ -1,7 +1,9 @@
-// The main of every multi-rank test binary: starts MPI once, lets rank 0 alone report, and makes all ranks exit alike.
+// The main of every multi-rank test binary: starts MPI once, lets rank 0 alone report, and makes all ranks
+// exit alike.
 //
-// Prefer EXPECT_* in multi-rank tests: a fatal assertion on one rank strands the others in their next collective;
-// ctest's TIMEOUT then ends the test. `--hang-rank N` stops rank N at the start until a debugger clears `holding`.
+// Prefer EXPECT_* in multi-rank tests: a fatal assertion on one rank strands the others in their next
+// collective; ctest's TIMEOUT then ends the test. `--hang-rank N` stops rank N at the start until a debugger
+// clears `holding`.
 #include <gtest/gtest.h>
 #include <mpi.h>
 #include <unistd.h>
