@@ -25,6 +25,8 @@ class ResidualBlockImpl : public torch::nn::Module {
   torch::nn::Conv2d conv1_, conv2_{nullptr};
   NormLayer bn1_{nullptr}, bn2_{nullptr};
   torch::nn::Sequential downsample_{nullptr};
+  const std::int64_t
+      shortcut_step_;  // of the pixels that the shortcut reads: Note [Narrow strided convolutions]
 };
 TORCH_MODULE(ResidualBlock);
 
