@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <optional>
 #include <sstream>
 #include <utility>
 
 #include "core/error.h"
+#include "model/tensor_dtype.h"
 
 namespace rn::model {
 namespace {
@@ -15,41 +15,13 @@ namespace {
 constexpr std::string_view kMean = ".running_mean";
 constexpr std::string_view kBatchesTracked = "num_batches_tracked";
 
-std::optional<torch::ScalarType> float_type(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return torch::kFloat32;
-    case DType::kF64:
-      return torch::kFloat64;
-    case DType::kF16:
-      return torch::kFloat16;
-    case DType::kBF16:
-      return torch::kBFloat16;
-    default:
-      return std::nullopt;
-  }
-}
-
-DType dtype_of(const torch::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case torch::kFloat32:
-      return DType::kF32;
-    case torch::kFloat64:
-      return DType::kF64;
-    case torch::kFloat16:
-      return DType::kF16;
-    case torch::kBFloat16:
-      return DType::kBF16;
-    case torch::kInt64:
-      return DType::kI64;
-    default:
-      throw InternalError(cat("no file type for a tensor of ", tensor.scalar_type()));
-  }
+bool is_float(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
 // A copy: the bytes of a file need not be aligned.
 torch::Tensor to_tensor(const io::TensorView& source) {
-  auto tensor = torch::empty(source.shape, *float_type(source.dtype));
+  auto tensor = torch::empty(source.shape, scalar_type_of(source.dtype));
   RN_CHECK(static_cast<std::size_t>(tensor.nbytes()) == source.bytes.size(), source.name);
   if (!source.bytes.empty()) std::memcpy(tensor.data_ptr(), source.bytes.data(), source.bytes.size());
   return tensor;
@@ -115,7 +87,7 @@ LoadReport load_weights(FlatParameters& params, const io::SafetensorsFile& file,
     }
     if (tensor.shape != target->second.sizes().vec()) {
       report.other_shape.push_back({tensor.name, tensor.shape, target->second.sizes().vec()});
-    } else if (!float_type(tensor.dtype)) {
+    } else if (!is_float(tensor.dtype)) {
       throw DataError(cat(source, ": ", tensor.name, " has the type ", name_of(tensor.dtype),
                           "; weights are f32, f64, f16 or bf16"));
     } else {

@@ -6,24 +6,12 @@
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "model/safetensors_weights.h"
+#include "model/tensor_dtype.h"
 
 namespace rn::train {
 namespace {
 
-DType dtype_of(const torch::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case torch::kFloat32:
-      return DType::kF32;
-    case torch::kFloat64:
-      return DType::kF64;
-    case torch::kInt32:
-      return DType::kI32;
-    case torch::kInt64:
-      return DType::kI64;
-    default:
-      throw InternalError(cat("a state tensor has the type ", c10::toString(tensor.scalar_type())));
-  }
-}
+using model::dtype_of;
 
 // A contiguous host copy of `tensor`, kept in `kept` and described in `file`.
 void add_copy(const torch::Tensor& tensor, const std::string& name, std::vector<torch::Tensor>& kept,

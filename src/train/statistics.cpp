@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/tensor_dtype.h"
 #include "train/batch.h"
 
 namespace rn::train {
@@ -36,8 +37,7 @@ void reestimate_statistics(model::Network& net, model::FlatParameters& params, c
     sum.add_(params.batch_statistics, static_cast<double>(batch.count));
     if (setup.on_batch) setup.on_batch();
   }
-  const DType dtype = sum.scalar_type() == torch::kFloat64 ? DType::kF64 : DType::kF32;
-  communicator.all_reduce(memory->bytes(), dtype).wait();
+  communicator.all_reduce(memory->bytes(), model::dtype_of(sum)).wait();
   swa.statistics.copy_(sum.div_(static_cast<double>(covered)));
 }
 

@@ -6,14 +6,12 @@
 #include "core/error.h"
 #include "model/device_stream.h"
 #include "model/norm.h"
+#include "model/tensor_dtype.h"
 
 namespace rn::train {
 namespace {
 
-DType dtype_of(const torch::Tensor& tensor) {
-  RN_CHECK(tensor.scalar_type() == torch::kFloat32 || tensor.scalar_type() == torch::kFloat64);
-  return tensor.scalar_type() == torch::kFloat32 ? DType::kF32 : DType::kF64;
-}
+using model::dtype_of;
 
 // Tells the reducer that a parameter's gradient is complete; autograd calls it once per parameter and
 // backward.
