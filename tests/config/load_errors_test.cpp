@@ -1,5 +1,6 @@
 // What is wrong with a configuration, and the exact words that say so.
 #include <algorithm>
+#include <ostream>
 
 #include "config/load.h"
 #include "config/text_file.h"
@@ -15,7 +16,17 @@ struct Case {
   const char* message;
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.yaml; }
+// In ASCII: the name goes into the results' XML, which other bytes would spoil.
+void PrintTo(const Case& c, std::ostream* out) {
+  for (const char* at = c.yaml; *at != '\0'; ++at) {
+    const auto byte = static_cast<unsigned char>(*at);
+    if (byte == '\n' || (byte >= 0x20 && byte < 0x7f)) {
+      *out << *at;
+    } else {
+      *out << "\\x" << std::hex << int{byte} << std::dec;
+    }
+  }
+}
 
 class LoadErrorTest : public ::testing::TestWithParam<Case> {};
 
