@@ -33,6 +33,7 @@ namespace {
 using namespace rn;
 
 int train_run(const config::RunConfig& cfg) {
+  app::prepare_allocator();
   dist::Session session(cfg.dist, config::run_folder(cfg), cfg.train.threads);  // ranks, board, watchdog
   return dist::guarded(session, [&] {  // an exception ends the run on every rank
     auto& comm = session.communicator();

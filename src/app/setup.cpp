@@ -1,6 +1,7 @@
 #include "app/setup.h"
 
 #include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +19,14 @@
 #include "model/safetensors_weights.h"
 
 namespace rn::app {
+
+void prepare_allocator() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 256 << 20);
+#endif
+}
 
 torch::Device prepare_device(dist::Session& session) {
   at::set_num_threads(session.threads());
