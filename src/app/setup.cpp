@@ -1,7 +1,6 @@
 #include "app/setup.h"
 
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +16,10 @@
 #include "io/safetensors.h"
 #include "model/device_stream.h"
 #include "model/safetensors_weights.h"
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace rn::app {
 
