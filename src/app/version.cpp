@@ -4,14 +4,13 @@
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <torch/version.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include <array>
 #include <fstream>
 
 #include "app/build_info.h"
 #include "core/error.h"
+#include "core/host_name.h"
 #include "dist/library_versions.h"
 
 namespace rn::app {
@@ -23,12 +22,6 @@ std::string cpu_name() {
     if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
   }
   return "unknown";
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/host_name.h"
 #include "core/log.h"
 #include "dist/cuda_device.h"
-#include "dist/failure_report.h"
 
 namespace rn::dist {
 namespace {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/host_name.h"
+
 namespace rn::dist {
 namespace {
 

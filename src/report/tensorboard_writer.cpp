@@ -2,23 +2,17 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 
 #include "core/error.h"
+#include "core/host_name.h"
 
 namespace rn::report {
 namespace {
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
 }
 
 AppendFile create_events_file(const std::string& directory, double now) {
