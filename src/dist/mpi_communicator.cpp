@@ -59,6 +59,20 @@ struct MpiCommunicator::Impl {
     });
   }
 
+  using InPlace = void (MpiCollectives::*)(const CollectiveCall&, std::span<std::byte>, const SharedBuffer*);
+
+  // Starts `collective` on `data`, by the shared buffer that holds it if there is one.
+  Work start_on(std::span<std::byte> data, CollectiveCall call, InPlace collective) {
+    auto buffer = find_buffer(data);
+    if (buffer) {
+      call.buffer = buffer->id();
+      call.offset = static_cast<std::uint64_t>(data.data() - buffer->bytes().data());
+    }
+    return start(call, [this, data, collective, buffer = std::move(buffer)](const CollectiveCall& mine) {
+      (collectives.*collective)(mine, data, buffer.get());
+    });
+  }
+
   BoardRow* const row;
   std::atomic<bool> abandoned{false};
   const Topology topology;
@@ -97,30 +111,14 @@ Work MpiCommunicator::all_reduce(std::span<std::byte> data, DType dtype, DType w
   CollectiveCall call = impl_->new_call(CollectiveKind::kAllReduce, data.size());
   call.dtype = dtype;
   call.wire = wire;
-  auto buffer = impl_->find_buffer(data);
-  if (buffer) {
-    call.buffer = buffer->id();
-    call.offset = static_cast<std::uint64_t>(data.data() - buffer->bytes().data());
-  }
-  return impl_->start(call,
-                      [impl = impl_.get(), data, buffer = std::move(buffer)](const CollectiveCall& mine) {
-                        impl->collectives.all_reduce(mine, data, buffer.get());
-                      });
+  return impl_->start_on(data, call, &MpiCollectives::all_reduce);
 }
 
 Work MpiCommunicator::broadcast(std::span<std::byte> data, int root) {
   RN_CHECK(root >= 0 && root < world_size(), "broadcast from rank ", root, " of ", world_size());
   CollectiveCall call = impl_->new_call(CollectiveKind::kBroadcast, data.size());
   call.root = root;
-  auto buffer = impl_->find_buffer(data);
-  if (buffer) {
-    call.buffer = buffer->id();
-    call.offset = static_cast<std::uint64_t>(data.data() - buffer->bytes().data());
-  }
-  return impl_->start(call,
-                      [impl = impl_.get(), data, buffer = std::move(buffer)](const CollectiveCall& mine) {
-                        impl->collectives.broadcast(mine, data, buffer.get());
-                      });
+  return impl_->start_on(data, call, &MpiCollectives::broadcast);
 }
 
 Work MpiCommunicator::all_gather(std::span<const std::byte> mine, std::span<std::byte> all) {
