@@ -34,8 +34,8 @@ using namespace rn;
 
 int train_run(const config::RunConfig& cfg) {
   app::prepare_allocator();
-  dist::Session session(cfg.dist, config::run_folder(cfg), cfg.train.threads);  // ranks, board, watchdog
-  return dist::guarded(session, [&] {  // an exception ends the run on every rank
+  dist::Session session(cfg.dist, cfg.train.threads);  // ranks, board, watchdog
+  return dist::guarded(session, [&] {                  // an exception ends the run on every rank
     auto& comm = session.communicator();
     init_logging(LogLevel::kInfo, comm.rank(), comm.world_size());
     config::check_world(cfg, comm.world_size());

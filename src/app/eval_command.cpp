@@ -183,7 +183,7 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
       arguments.config.empty() ? location.run + "/config.resolved.yaml" : arguments.config;
   const config::RunConfig config = config::load_config(config_path, arguments.overrides).config;
 
-  dist::Session session(config.dist, /*run_dir=*/"", config.train.threads);
+  dist::Session session(config.dist, config.train.threads);
   dist::release_stop_signals();  // there is nothing to save
   return dist::guarded(session, [&] {
     auto& host = session.host();

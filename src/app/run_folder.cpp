@@ -86,21 +86,12 @@ nlohmann::json Identity::to_json() const {
 RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session)
     : dir_(config::run_folder(config)), checkpoints_(io::posix_file_system(), dir_ + "/checkpoints") {
   Communicator& host = session.host();
-  if (host.rank() == 0) {
-    try {
-      outcome_ = open(config, identity);
-    } catch (const Error& error) {
-      // The folder is another run's, perhaps a live one's: this refusal is not its failure.
-      if (error.code() == ExitCode::kUsage || error.code() == ExitCode::kEnvironment) {
-        session.leave_run_folder();
-      }
-      throw;
-    }
-  }
+  if (host.rank() == 0) outcome_ = open(config, identity);
   std::array<std::int64_t, 2> decision = {static_cast<std::int64_t>(outcome_), resume_step_};
   host.broadcast(bytes_of(std::span(decision)), 0).wait();
   outcome_ = static_cast<Outcome>(decision[0]);
   resume_step_ = decision[1];
+  if (outcome_ != Outcome::kFinished) session.claim_run_folder(dir_);
 }
 
 RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identity& identity) {

@@ -1,7 +1,7 @@
 // The run folder: who may write there, and whether this run starts, resumes or is already done.
 //
-// Rank 0 alone touches it; the other ranks are told the outcome. A refusal (ConfigError, EnvironmentError)
-// leaves the folder as it was, without a failure.json: it is another run's.
+// Rank 0 alone touches it; the other ranks are told the outcome. Until then the folder is perhaps another
+// run's: an error before or in the decision, or a finished run, leaves it as it was, without a failure.json.
 #pragma once
 
 #include <cstdint>

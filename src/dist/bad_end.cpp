@@ -9,6 +9,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "core/host_name.h"
+#include "core/utc_time.h"
+
 namespace rn::dist {
 namespace {
 
@@ -74,11 +77,15 @@ void print(std::string_view text) noexcept {
 
 }  // namespace
 
-BadEnd::BadEnd(ProgressBoard& board, const LaunchEnv& env, const std::string& run_dir)
+BadEnd::BadEnd(ProgressBoard& board, const LaunchEnv& env)
     : board_(board),
       several_ranks_(env.world_size > 1),
-      file_(run_dir),
       host_json_(nlohmann::json(host_name()).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)) {}
+
+void BadEnd::claim_run_folder(const std::string& run_dir) {
+  file_ = FailureFile(run_dir);
+  has_folder_ = true;
+}
 
 FailureReport BadEnd::about_me(ExitCode code, std::string message) const {
   return report_of(board_.mine(), code, std::move(message));
@@ -90,22 +97,22 @@ std::string BadEnd::words_for(const FailureReport& report) const {
   return text + ": " + report.message + "\n";
 }
 
-bool BadEnd::claim() noexcept { return !ending_.exchange(true); }
+bool BadEnd::begin() noexcept { return !ending_.exchange(true); }
 
 void BadEnd::end(const FailureReport& report, ExitCode code, const std::string& words) {
-  if (!claim()) {
+  if (!begin()) {
     while (true) pause();
   }
   board_.mine().failed_code = static_cast<int>(code);
   board_.enter(Phase::kEnding);
-  if (writes_report_) file_.write(to_json(report));
+  if (has_folder_) file_.write(to_json(report));
   if (board_.first_to_say(std::hash<std::string>()(report.message))) print(words);
   _exit(static_cast<int>(code));
 }
 
 void BadEnd::end_from_signal(int signal_number, const void* address) noexcept {
   // A fault while ending (or in a second thread): what was written is all there will be.
-  if (!claim()) _exit(static_cast<int>(ExitCode::kPeerLost));
+  if (!begin()) _exit(static_cast<int>(ExitCode::kPeerLost));
   const BoardRow& row = board_.mine();
   const auto code = several_ranks_ ? ExitCode::kPeerLost : ExitCode::kFailure;
   const auto phase = static_cast<Phase>(row.phase.load());
@@ -124,7 +131,7 @@ void BadEnd::end_from_signal(int signal_number, const void* address) noexcept {
        << ",\n  \"pid\": " << std::int64_t{row.pid} << ",\n  \"phase\": \"" << name_of(phase)
        << "\",\n  \"step\": " << row.step.load() << ",\n  \"collective\": " << row.collective.load()
        << ",\n  \"message\": \"" << message.view() << "\",\n  \"time\": \"" << time << "\"\n}\n";
-  if (writes_report_) file_.write(json.view());
+  if (has_folder_) file_.write(json.view());
   SignalSafeText words;
   words << "rn_dist: error: " << message.view() << "\n";
   print(words.view());

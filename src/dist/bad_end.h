@@ -16,19 +16,22 @@ namespace rn::dist {
 class BadEnd {
  public:
   // Borrows the board, which must outlive it.
-  BadEnd(ProgressBoard& board, const LaunchEnv& env, const std::string& run_dir);
+  BadEnd(ProgressBoard& board, const LaunchEnv& env);
   BadEnd(const BadEnd&) = delete;
   BadEnd& operator=(const BadEnd&) = delete;
 
   // A report of this rank as it stands.
   FailureReport about_me(ExitCode code, std::string message) const;
 
-  // Writes failure.json unless there is one, prints `words` (ranks that say the same print it once), and
-  // leaves. One thread ends the process; others that call it meanwhile sleep until it is gone.
+  // Writes failure.json into the claimed folder unless there is one, prints `words` (ranks that say the same
+  // print it once), and leaves. One thread ends the process; others that call it meanwhile sleep until it is
+  // gone.
   [[noreturn]] void end(const FailureReport& report, ExitCode code, const std::string& words);
 
+  // Where failure.json goes; nowhere without a claim. Called once, by one thread.
+  void claim_run_folder(const std::string& run_dir);
   // No failure.json from now on: the folder is another run's.
-  void leave_run_folder() noexcept { writes_report_ = false; }
+  void leave_run_folder() noexcept { has_folder_ = false; }
 
   // For handlers of fatal signals: async-signal-safe. With several ranks it leaves with code 8; with one it
   // writes failure.json (code 1) and returns, for the signal's default action to follow.
@@ -38,14 +41,14 @@ class BadEnd {
   std::string words_for(const FailureReport& report) const;
 
  private:
-  bool claim() noexcept;  // false: this process is already ending
+  bool begin() noexcept;  // false: this process is already ending
 
   ProgressBoard& board_;
   const bool several_ranks_;
-  const FailureFile file_;
+  FailureFile file_{""};         // constant once has_folder_ is set
   const std::string host_json_;  // prepared, since quoting is not async-signal-safe
   std::atomic<bool> ending_{false};
-  std::atomic<bool> writes_report_{true};
+  std::atomic<bool> has_folder_{false};
 };
 
 }  // namespace rn::dist

@@ -4,13 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <ctime>
 #include <nlohmann/json.hpp>
+
+#include "core/host_name.h"
+#include "core/utc_time.h"
 
 namespace rn::dist {
 namespace {
@@ -34,18 +35,6 @@ bool create_and_fill(const char* path, std::string_view text) noexcept {
   return written;
 }
 
-// mkdir -p, without memory allocation.
-void make_directories(const std::string& path) noexcept {
-  char part[PATH_MAX];
-  if (path.size() >= sizeof(part)) return;
-  for (std::size_t i = 1; i <= path.size(); ++i) {
-    if (i < path.size() && path[i] != '/') continue;
-    std::memcpy(part, path.data(), i);
-    part[i] = '\0';
-    mkdir(part, 0777);
-  }
-}
-
 // Writes the decimal digits of `value`, padded with zeros to `width`.
 void put_digits(char* at, std::int64_t value, int width) {
   for (int i = width - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
@@ -65,31 +54,7 @@ FailureReport report_of(const BoardRow& row, ExitCode code, std::string message)
   return report;
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "?";
-}
-
-void format_utc(std::int64_t seconds, char (&text)[32]) {
-  // gmtime_r is not async-signal-safe. Days to a date: Hinnant, "chrono-compatible low-level date
-  // algorithms".
-  const std::int64_t days = seconds / 86400, second = seconds % 86400;
-  const std::int64_t z = days + 719468, era = z / 146097, doe = z - era * 146097;
-  const std::int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  const std::int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-  const std::int64_t month = mp < 10 ? mp + 3 : mp - 9;
-  std::memcpy(text, "0000-00-00T00:00:00Z", 21);
-  put_digits(text, yoe + era * 400 + (month <= 2 ? 1 : 0), 4);
-  put_digits(text + 5, month, 2);
-  put_digits(text + 8, doy - (153 * mp + 2) / 5 + 1, 2);
-  put_digits(text + 11, second / 3600, 2);
-  put_digits(text + 14, second / 60 % 60, 2);
-  put_digits(text + 17, second % 60, 2);
-}
-
 std::string to_json(const FailureReport& report) {
-  char time[32];
-  format_utc(std::time(nullptr), time);
   nlohmann::ordered_json json;
   json["code"] = static_cast<int>(report.code);
   json["rank"] = report.rank;
@@ -99,14 +64,13 @@ std::string to_json(const FailureReport& report) {
   json["step"] = report.step;
   json["collective"] = report.collective;
   json["message"] = report.message;
-  json["time"] = time;
+  json["time"] = utc_now();
   // Messages quote paths and keys, which need not be UTF-8.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
 }
 
 FailureFile::FailureFile(const std::string& run_dir)
-    : directory_(run_dir),
-      path_(run_dir.empty() ? "" : run_dir + "/failure.json"),
+    : path_(run_dir.empty() ? "" : run_dir + "/failure.json"),
       temporary_(cat(run_dir, "/.failure.", host_name(), ".", getpid(), ".")) {}
 
 bool FailureFile::write(std::string_view json) const noexcept {
@@ -118,7 +82,6 @@ bool FailureFile::write(std::string_view json) const noexcept {
   put_digits(temporary + temporary_.size(), writes.fetch_add(1), 4);
   temporary[temporary_.size() + 4] = '\0';
 
-  make_directories(directory_);
   if (!create_and_fill(temporary, json)) return false;
   bool first = link(temporary, path_.c_str()) == 0;
   if (!first && errno != EEXIST) {
@@ -127,14 +90,6 @@ bool FailureFile::write(std::string_view json) const noexcept {
   }
   ::unlink(temporary);
   return first;
-}
-
-void remove_failure_report(const std::string& run_dir) {
-  const std::string path = run_dir + "/failure.json";
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
-    throw Error(ExitCode::kFailure,
-                cat("cannot remove ", path, " of an earlier run: ", std::strerror(errno)));
-  }
 }
 
 }  // namespace rn::dist

@@ -29,29 +29,20 @@ FailureReport report_of(const BoardRow& row, ExitCode code, std::string message)
 // One JSON object and a newline; host and time (UTC) are this machine's and now.
 std::string to_json(const FailureReport& report);
 
-// "2026-01-31T23:59:59Z" for seconds since 1970, with a final zero. Async-signal-safe.
-void format_utc(std::int64_t seconds, char (&text)[32]);
-
-std::string host_name();
-
 // <run_dir>/failure.json.
 class FailureFile {
  public:
   explicit FailureFile(const std::string& run_dir);  // empty: there is no file, write() does nothing
 
-  // Publishes `json` unless there is one already; true for the one that did. Makes the folder if it is
-  // missing. The file appears whole or not at all. Async-signal-safe, any thread, any process.
+  // Publishes `json` unless there is one already; true for the one that did. A folder that is gone stays
+  // gone. The file appears whole or not at all. Async-signal-safe, any thread, any process.
   bool write(std::string_view json) const noexcept;
 
   const std::string& path() const { return path_; }
 
  private:
-  std::string directory_;
   std::string path_;
   std::string temporary_;  // prefix; a number per write is added
 };
-
-// Removes failure.json of an earlier run in this folder; to be called before a new one starts.
-void remove_failure_report(const std::string& run_dir);
 
 }  // namespace rn::dist

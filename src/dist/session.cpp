@@ -54,13 +54,13 @@ bool peer_is_dead_or_failing(const ProgressBoard& board) {
 }  // namespace
 
 struct Session::Impl {
-  Impl(const DistOptions& options_, const std::string& run_dir, int threads_per_rank)
+  Impl(const DistOptions& options_, int threads_per_rank)
       : options((check_backend(options_), options_)),
         env(read_launch_env()),
         cores(claim_cores(env)),
         threads(threads_per_rank > 0 ? threads_per_rank : cores.threads),
         board(env),
-        end(board, env, run_dir) {}
+        end(board, env) {}
 
   void connect();
   void finish();
@@ -116,8 +116,8 @@ void Session::Impl::finish() {
   release_fatal_signals();
 }
 
-Session::Session(const DistOptions& options, const std::string& run_dir, int threads_per_rank)
-    : impl_(std::make_unique<Impl>(options, run_dir, threads_per_rank)) {
+Session::Session(const DistOptions& options, int threads_per_rank)
+    : impl_(std::make_unique<Impl>(options, threads_per_rank)) {
   install_stop_signals();
   catch_fatal_signals(impl_->end);
   if (impl_->env.world_size > 1) catch_early_exit(impl_->end);
@@ -171,6 +171,7 @@ void Session::end_run(ExitCode code, const std::string& message) {
   impl_->end.end(report, code, impl_->end.words_for(report));
 }
 
+void Session::claim_run_folder(const std::string& run_dir) { impl_->end.claim_run_folder(run_dir); }
 void Session::leave_run_folder() { impl_->end.leave_run_folder(); }
 
 void Session::finish() { impl_->finish(); }

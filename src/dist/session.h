@@ -23,11 +23,10 @@ class Session {
  public:
   // Reads the launch environment, widens the core mask, attaches the board, starts the watchdog, starts MPI
   // under a launcher, chooses the GPU, builds the communicators and checks them with a sum of known result.
-  // `run_dir`: where failure.json goes; may not exist yet; empty: nowhere. `threads_per_rank` 0: the node's
-  // usable cores divided among its ranks. Call before any thread starts. Throws ConfigError (dist.backend:
-  // nccl in a build without CUDA) and EnvironmentError while that can still be handed to the caller; under a
-  // launcher, failures from the start of MPI on end the run like end_run.
-  Session(const DistOptions& options, const std::string& run_dir, int threads_per_rank);
+  // `threads_per_rank` 0: the node's usable cores divided among its ranks. Call before any thread starts.
+  // Throws ConfigError (dist.backend: nccl in a build without CUDA) and EnvironmentError while that can still
+  // be handed to the caller; under a launcher, failures from the start of MPI on end the run like end_run.
+  Session(const DistOptions& options, int threads_per_rank);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -45,11 +44,13 @@ class Session {
   // is dead or ending badly is the launcher clearing up, not a request.
   StopReason stop_requested() const;
 
-  // Writes failure.json (first writer wins) and ends the process with _exit(code): no MPI or NCCL call on the
-  // way, so nothing can hang; the launcher ends the other ranks.
+  // Writes failure.json into the claimed run folder (first writer wins) and ends the process with
+  // _exit(code): no MPI or NCCL call on the way, so nothing can hang; the launcher ends the other ranks.
   [[noreturn]] void end_run(ExitCode code, const std::string& message);
 
-  // From here on end_run of this rank writes no failure.json: the run folder turned out to be another run's.
+  // The folder is this run's: from here on a bad end of this rank leaves its failure.json there. Before, or
+  // after leave_run_folder(), nothing is written: the folder may be another run's.
+  void claim_run_folder(const std::string& run_dir);
   void leave_run_folder();
 
   // All went well: barrier, MPI_Finalize. Nothing may communicate afterwards; memory from the communicators

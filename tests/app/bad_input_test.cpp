@@ -60,6 +60,25 @@ TEST_F(BadInputTest, MissingDataIsNamedWithTheLineToType) {
                2);
 }
 
+// An error before the run has its folder is not that of the run that lies there.
+TEST_F(BadInputTest, ARunThatNeverBeganLeavesNoMarkInAFolder) {
+  train_well("run");
+  const auto before = listing("run");
+  write("plain.yaml", "train: {epochs: 1}\n");
+  for (const int ranks : {0, 2}) {
+    expect_error({"plain.yaml", "run.dir=run"}, 4, {"rn_dist data fetch"}, ranks);
+    expect_error({"plain.yaml", "run.dir=new"}, 4, {"rn_dist data fetch"}, ranks);
+  }
+  expect_error(train("run", {"train.global_batch=1"}), 2, {"1 images cannot be shared by 2 ranks"}, 2);
+  flip_byte("run/checkpoints/15/optimizer.safetensors", 2000);
+  expect_error(train("run", {"train.epochs=4"}), 4, {"damaged"}, 2);
+  flip_byte("run/checkpoints/15/optimizer.safetensors", 2000);
+  auto after = listing("run");
+  after["checkpoints/15/optimizer.safetensors"] = before.at("checkpoints/15/optimizer.safetensors");
+  EXPECT_EQ(after, before);
+  EXPECT_FALSE(fs::exists(path("new")));
+}
+
 TEST_F(BadInputTest, BrokenDataIsNamedByFileAndRecord) {
   const std::string folder = copy_of_data();
   constexpr std::size_t kRecord = 3073;

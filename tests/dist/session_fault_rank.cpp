@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   options.data_deadline_seconds = 2;
   options.step_deadline_seconds = 4;
   options.checkpoint_deadline_seconds = 30;
-  rn::dist::Session session(options, argv[2], 1);
+  rn::dist::Session session(options, 1);
+  session.claim_run_folder(argv[2]);
   return rn::dist::guarded(session, [&] { return train(argv[1], session, argv[2]); });
 }

@@ -25,6 +25,7 @@ class SessionTest : public testing::Test {
     if (rank_from_environment() != 0 || read_launch_env().launched) GTEST_SKIP() << "runs without a launcher";
     folder_ = fs::path(testing::TempDir()) / cat("session_", getpid());
     fs::remove_all(folder_);
+    fs::create_directories(folder_);
     options_.backend = Backend::kMpi;
     forget_pending_stop();
   }
@@ -36,7 +37,8 @@ class SessionTest : public testing::Test {
     const pid_t pid = fork();
     if (pid == 0) {
       if (!freopen("/dev/null", "w", stderr)) _exit(98);
-      Session session(options_, folder_.string(), 1);
+      Session session(options_, 1);
+      if (claims_) session.claim_run_folder(folder_.string());
       _exit(guarded(session, [&] { return body(session); }));
     }
     int status = 0;
@@ -50,11 +52,12 @@ class SessionTest : public testing::Test {
   }
 
   fs::path folder_;
+  bool claims_ = true;  // the run folder, at once
   DistOptions options_;
 };
 
 TEST_F(SessionTest, OneRankNeedsNoMpi) {
-  Session session(options_, folder_.string(), 0);
+  Session session(options_, 0);
   EXPECT_EQ(session.communicator().backend(), "single");
   EXPECT_EQ(session.host().world_size(), 1);
   EXPECT_EQ(session.device_index(), -1);
@@ -65,16 +68,16 @@ TEST_F(SessionTest, OneRankNeedsNoMpi) {
   EXPECT_EQ(static_cast<Phase>(session.board().mine().phase.load()), Phase::kFinished);
 }
 
-TEST_F(SessionTest, ThreadsCanBeChosen) { EXPECT_EQ(Session(options_, "", 3).threads(), 3); }
+TEST_F(SessionTest, ThreadsCanBeChosen) { EXPECT_EQ(Session(options_, 3).threads(), 3); }
 
 TEST_F(SessionTest, NcclWithoutCudaIsAConfigurationError) {
   if (built_with_cuda()) GTEST_SKIP() << "this build has CUDA";
   options_.backend = Backend::kNccl;
-  EXPECT_THROW(Session(options_, "", 1), ConfigError);
+  EXPECT_THROW(Session(options_, 1), ConfigError);
 }
 
 TEST_F(SessionTest, SignalsBecomeRequestsByPriority) {
-  Session session(options_, "", 1);
+  Session session(options_, 1);
   raise(SIGUSR2);
   EXPECT_EQ(session.stop_requested(), StopReason::kNone);
   raise(SIGUSR1);
@@ -116,10 +119,24 @@ TEST_F(SessionTest, ErrorsEndWithTheirCodeAndAReport) {
   EXPECT_EQ(json["message"], "data_batch_3.bin is cut");
 }
 
+TEST_F(SessionTest, AFolderThatIsNotClaimedOrLeftAgainIsNotTouched) {
+  claims_ = false;
+  const auto fails = [](Session&) -> ExitCode { throw DataError("no data"); };
+  EXPECT_EQ(WEXITSTATUS(status_of(fails)), 4);
+  const auto leaves = [this](Session& session) -> ExitCode {
+    session.claim_run_folder(folder_.string());
+    session.leave_run_folder();
+    raise(SIGSEGV);
+    return ExitCode::kDone;
+  };
+  EXPECT_TRUE(WIFSIGNALED(status_of(leaves)));
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
 TEST_F(SessionTest, OtherExceptionsEndWithOne) {
   EXPECT_EQ(WEXITSTATUS(status_of([](Session&) -> ExitCode { throw std::runtime_error("surprise"); })), 1);
   EXPECT_EQ(failure()["message"], "surprise");
-  fs::remove_all(folder_);
+  fs::remove(folder_ / "failure.json");
   EXPECT_EQ(WEXITSTATUS(status_of([](Session&) -> ExitCode { throw 42; })), 1);
 }
 
