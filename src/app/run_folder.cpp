@@ -86,7 +86,17 @@ nlohmann::json Identity::to_json() const {
 RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session)
     : dir_(config::run_folder(config)), checkpoints_(io::posix_file_system(), dir_ + "/checkpoints") {
   Communicator& host = session.host();
-  if (host.rank() == 0) outcome_ = open(config, identity);
+  if (host.rank() == 0) {
+    try {
+      outcome_ = open(config, identity);
+    } catch (const InternalError&) {
+      throw;
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kFailure) throw;
+      throw EnvironmentError(  // nothing could be written: the place is at fault
+          cat("run.dir: ", dir_, " cannot be used as run folder: ", error.what(), ". Choose another run.dir."));
+    }
+  }
   std::array<std::int64_t, 2> decision = {static_cast<std::int64_t>(outcome_), resume_step_};
   host.broadcast(bytes_of(std::span(decision)), 0).wait();
   outcome_ = static_cast<Outcome>(decision[0]);

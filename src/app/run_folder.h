@@ -44,8 +44,8 @@ class RunFolder {
   // Collective over the session's host communicator. Opens and locks the folder of `config` and decides.
   // `checkpoint()` is there on rank 0 only, with kResume. `config` has its batch resolved
   // (config::resolve_batch). Throws ConfigError (another identity, with each differing key, both values and
-  // the ways on; a folder that is no run's), EnvironmentError (another live run holds it), DataError
-  // (run.resume: must without a checkpoint).
+  // the ways on; a folder that is no run's), EnvironmentError (another live run holds it, or it cannot be
+  // written), DataError (run.resume: must without a checkpoint).
   RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session);
 
   Outcome outcome() const { return outcome_; }

@@ -79,6 +79,15 @@ TEST_F(BadInputTest, ARunThatNeverBeganLeavesNoMarkInAFolder) {
   EXPECT_FALSE(fs::exists(path("new")));
 }
 
+TEST_F(BadInputTest, ARunFolderThatCannotBeMadeIsRefused) {
+  write("file", "not a folder");
+  for (const int ranks : {0, 2}) {
+    expect_error(train("file/run"), 3, {"run.dir: file/run cannot be used", "a part of the path is a file"},
+                 ranks);
+    expect_error(train("file"), 3, {"run.dir: file cannot be used"}, ranks);
+  }
+}
+
 TEST_F(BadInputTest, BrokenDataIsNamedByFileAndRecord) {
   const std::string folder = copy_of_data();
   constexpr std::size_t kRecord = 3073;

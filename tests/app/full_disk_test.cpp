@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "app_fixture.h"
+#include "core/error.h"
 
 namespace rn::app_testing {
 namespace {
@@ -54,15 +55,15 @@ TEST_F(FullDiskTest, AFullDiskEndsTheRunButNotItsEarlierCheckpoints) {
   EXPECT_EQ(losses("disk/run").size(), 20u);
 }
 
-TEST_F(FullDiskTest, AReadOnlyDiskIsNamed) {
+TEST_F(FullDiskTest, AReadOnlyDiskIsRefusedByName) {
   train_well("disk/run", {"train.max_steps=1", "report.tensorboard=false"});
   make_read_only();
   for (const char* run : {"disk/run", "disk/new"}) {
     for (const int ranks : {0, 2}) {
       const auto result = call(train(run), ranks);
-      EXPECT_EQ(result.code, 1) << result.text();
+      EXPECT_EQ(result.code, 3) << result.text();
       EXPECT_NE(result.err.find("the file system is read-only"), std::string::npos) << result.err;
-      EXPECT_NE(result.err.find(run), std::string::npos) << result.err;
+      EXPECT_NE(result.err.find(cat("run.dir: ", run)), std::string::npos) << result.err;
     }
   }
   const auto eval = call({"eval", "disk/run"});
