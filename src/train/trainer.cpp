@@ -144,7 +144,10 @@ void Trainer::run_step(BatchSource& batches) {
   slowest_step_seconds_ = std::max(slowest_step_seconds_, seconds);
   progress.epoch_seconds += seconds;
   if (step.ends_epoch) finish_epoch();
-  if (evaluates) evaluate_all(/*final=*/false);
+  if (evaluates) {
+    evaluate_all(/*final=*/false);
+    agree_on_stop();
+  }
   if (saves || improved_) save_checkpoint(/*must_succeed=*/false);
 }
 
@@ -235,6 +238,17 @@ void Trainer::evaluate_all(bool final) {
   session_.board().begin_step(state_.progress.step);
   // A step record's images per second count its own wall time; evaluations have theirs.
   record_started_ += std::chrono::duration_cast<Clock::duration>(Clock::now() - started);
+}
+
+// Collective. An evaluation may be long, and who asked for a stop meanwhile should not wait for the two steps
+// that a vote takes. After the last evaluation nothing is left to stop: the run ends anyway.
+void Trainer::agree_on_stop() {
+  std::array<std::int64_t, 4> askers{};  // by dist::StopReason
+  askers[static_cast<std::size_t>(wanted_stop())] = 1;
+  session_.host().all_reduce(bytes_of(std::span(askers)), DType::kI64).wait();
+  for (std::size_t reason = 1; reason < askers.size(); ++reason) {
+    if (askers[reason] > 0) stop_ = static_cast<dist::StopReason>(reason);  // later ones are more urgent
+  }
 }
 
 EvalResult Trainer::evaluate_set(const std::string& weights, const std::string& split,

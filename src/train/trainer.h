@@ -62,6 +62,7 @@ class Trainer {
   void account(const VoteResult& result);
   void finish_epoch();
   void evaluate_all(bool final);
+  void agree_on_stop();
   EvalResult evaluate_set(const std::string& weights, const std::string& split, const data::ImageSet& images);
   void save_checkpoint(bool must_succeed);
   void export_final_weights();

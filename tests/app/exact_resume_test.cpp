@@ -101,6 +101,32 @@ INSTANTIATE_TEST_SUITE_P(, CutBySignalTest, testing::Values(0, 2), [](const auto
   return param.param == 0 ? std::string("Alone") : cat(param.param, "Ranks");
 });
 
+// An evaluation of a second or two, in which the request comes.
+class CutInEvaluationTest : public ExactResumeTest, public testing::WithParamInterface<int> {};
+
+TEST_P(CutInEvaluationTest, TheRunStopsAtItsEndAndGoesOnToTheSameBits) {
+  const int ranks = GetParam();
+  const Words changes = {"data.dataset=synthetic",        "data.synthetic_train=60", "data.synthetic_test=3000",
+                         "train.epochs=2",                "ema.enabled=true",        "train.global_batch=12",
+                         "checkpoint.every_epochs=0"};
+  train_well("whole", changes, ranks);
+  auto process = start(train("cut", changes), ranks);
+  ASSERT_TRUE(reaches_step(process, "cut", kStepsPerEpoch)) << process.wait().text();
+  process.send(SIGUSR1);  // the record of an epoch's last step stands before its evaluation begins
+  const auto result = process.wait();
+  ASSERT_EQ(result.code, 75) << result.text();
+  EXPECT_EQ(last_checkpoint("cut"), kStepsPerEpoch);
+  EXPECT_EQ(losses("cut").rbegin()->first, kStepsPerEpoch);
+  EXPECT_EQ(events("cut", "eval").size(), 2u) << "raw and ema: the evaluation is whole";
+  train_well("cut", changes, ranks);
+  expect_same_end("cut", "whole", 0, 2 * kStepsPerEpoch);
+  EXPECT_EQ(events("cut", "eval").size(), events("whole", "eval").size());
+}
+
+INSTANTIATE_TEST_SUITE_P(, CutInEvaluationTest, testing::Values(0, 2), [](const auto& param) {
+  return param.param == 0 ? std::string("Alone") : cat(param.param, "Ranks");
+});
+
 TEST_F(ExactResumeTest, ATimeLimitCutsWithTheSameExactness) {
   train_well("whole");
   // Its margin for the last checkpoint is 5 s: each call stops after a step or two, and still gets ahead.
