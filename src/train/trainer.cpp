@@ -282,7 +282,12 @@ void Trainer::save_checkpoint(bool must_succeed) {
       checkpoints_.prune(options_.checkpoint.keep);
       checkpointed_step_ = state_.progress.step;
     } catch (const Error& error) {
-      if (must_succeed) throw;
+      if (must_succeed) {
+        throw Error(error.code(), cat("the checkpoint of step ", state_.progress.step,
+                                      " could not be written: ", error.what(),
+                                      ". Earlier checkpoints are untouched; the same command goes on from "
+                                      "the last of them."));
+      }
       written = 0;
       log_error("the checkpoint of step ", state_.progress.step, " could not be written: ", error.what(),
                 ". Earlier checkpoints are untouched; training goes on.");
@@ -307,10 +312,16 @@ void Trainer::export_final_weights() {
     write_weights(io::posix_file_system(), options_.run_dir + "/" + name, state_.params, weights, statistics,
                   state_.progress.step);
   };
-  write("model.safetensors", state_.params.weights, state_.params.statistics);
-  if (state_.ema) write("ema.safetensors", state_.ema->weights, state_.ema->statistics);
-  if (state_.swa && state_.swa->snapshots > 0) {
-    write("swa.safetensors", state_.swa->weights, state_.swa->statistics);
+  try {
+    write("model.safetensors", state_.params.weights, state_.params.statistics);
+    if (state_.ema) write("ema.safetensors", state_.ema->weights, state_.ema->statistics);
+    if (state_.swa && state_.swa->snapshots > 0) {
+      write("swa.safetensors", state_.swa->weights, state_.swa->statistics);
+    }
+  } catch (const Error& error) {
+    throw Error(error.code(), cat("the final weights could not be written: ", error.what(),
+                                  ". The checkpoint of step ", state_.progress.step,
+                                  " holds them: once that is mended, the same command writes them."));
   }
 }
 

@@ -26,8 +26,8 @@ class FullDiskTest : public AppTest {
   void TearDown() override {
     if (mounted_) umount2(path("disk").c_str(), MNT_DETACH);
   }
-  void make_read_only() const {
-    ASSERT_EQ(mount("none", path("disk").c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=420k"), 0)
+  void remount(const char* size, unsigned long flags = 0) const {
+    ASSERT_EQ(mount("none", path("disk").c_str(), "tmpfs", MS_REMOUNT | flags, size), 0)
         << std::strerror(errno);
   }
 
@@ -50,14 +50,34 @@ TEST_F(FullDiskTest, AFullDiskEndsTheRunButNotItsEarlierCheckpoints) {
     EXPECT_EQ(name.find(".tmp-"), std::string::npos) << name << " was left behind";
   }
   // With room again the same command goes on.
-  ASSERT_EQ(mount("none", path("disk").c_str(), "tmpfs", MS_REMOUNT, "size=4m"), 0) << std::strerror(errno);
+  remount("size=4m");
   train_well("disk/run", {"checkpoint.keep=9", "train.epochs=4", "report.tensorboard=false"});
   EXPECT_EQ(losses("disk/run").size(), 20u);
 }
 
+// Room for the one checkpoint, of weights and momentum, but not for the weights once more.
+TEST_F(FullDiskTest, ADiskThatIsFullAtTheVeryEndCostsNoTraining) {
+  const Words changes = {"eval.every_epochs=0", "checkpoint.every_epochs=0", "report.tensorboard=false"};
+  remount("size=284k");
+  const auto result = call(train("disk/run", changes));
+  EXPECT_EQ(result.code, 1) << result.text();
+  const std::string words = "the final weights could not be written";
+  const auto at = result.err.find(words);
+  ASSERT_NE(at, std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find(words, at + 1), std::string::npos) << "said twice: " << result.err;
+  EXPECT_NE(result.err.find("the disk is full"), std::string::npos) << result.err;
+  EXPECT_EQ(last_checkpoint("disk/run"), kSteps);
+  const auto eval = call({"eval", "disk/run"});
+  EXPECT_EQ(eval.code, 0) << eval.text();
+  remount("size=4m");
+  train_well("disk/run", changes);
+  EXPECT_GT(fs::file_size(path("disk/run/model.safetensors")), 0u);
+  EXPECT_EQ(losses("disk/run").size(), static_cast<std::size_t>(kSteps));
+}
+
 TEST_F(FullDiskTest, AReadOnlyDiskIsRefusedByName) {
   train_well("disk/run", {"train.max_steps=1", "report.tensorboard=false"});
-  make_read_only();
+  remount("size=420k", MS_RDONLY);
   for (const char* run : {"disk/run", "disk/new"}) {
     for (const int ranks : {0, 2}) {
       const auto result = call(train(run), ranks);
