@@ -72,6 +72,7 @@ int train_run(const config::RunConfig& cfg) {
 
     report::RunReport report(cfg.report, folder.dir(), comm.rank() == 0, folder.resume_step());
     options.identity = identity.to_json();
+    options.check_run_folder = [&] { folder.check_in_place(session); };
     train::Trainer trainer(options, session, *net, *dataset, state, plan, folder.checkpoints(), report);
     report.run_start(config::to_json(cfg), app::environment_json(session),
                      {trainer.total_steps(), plan.steps_per_epoch()});

@@ -94,7 +94,8 @@ RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, 
     } catch (const Error& error) {
       if (error.code() != ExitCode::kFailure) throw;
       throw EnvironmentError(  // nothing could be written: the place is at fault
-          cat("run.dir: ", dir_, " cannot be used as run folder: ", error.what(), ". Choose another run.dir."));
+          cat("run.dir: ", dir_, " cannot be used as run folder: ", error.what(),
+              ". Choose another run.dir."));
     }
   }
   std::array<std::int64_t, 2> decision = {static_cast<std::int64_t>(outcome_), resume_step_};
@@ -102,6 +103,15 @@ RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, 
   outcome_ = static_cast<Outcome>(decision[0]);
   resume_step_ = decision[1];
   if (outcome_ != Outcome::kFinished) session.claim_run_folder(dir_);
+}
+
+void RunFolder::check_in_place(dist::Session& session) const {
+  if (lock_->is_in_place()) return;
+  session.leave_run_folder();
+  throw Error(ExitCode::kFailure,
+              cat("the run folder ", dir_,
+                  " was deleted or moved while the run wrote there. Bring it back and give "
+                  "the same command to go on from its last checkpoint."));
 }
 
 RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identity& identity) {

@@ -55,6 +55,10 @@ class RunFolder {
   const std::string& dir() const { return dir_; }
   std::string finished_summary() const;  // the finished run's result, for people
 
+  // Rank 0, before it writes. Throws Error when the folder was deleted or moved during the run: what stands
+  // at its path now is not this run's, so no failure.json is written there either.
+  void check_in_place(dist::Session& session) const;
+
  private:
   Outcome open(const config::RunConfig& config, const Identity& identity);
   Outcome continue_run(const config::RunConfig& config, const Identity& identity);

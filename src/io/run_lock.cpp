@@ -7,29 +7,17 @@
 
 #include <array>
 #include <cerrno>
-#include <ctime>
 
 #include "core/error.h"
+#include "core/host_name.h"
+#include "core/utc_time.h"
 #include "io/file_system.h"
 #include "io/system_error.h"
 
 namespace rn::io {
 namespace {
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &parts)};
-}
-
-// What the holder wrote: "process 4711 on node3, since 2025-01-02 03:04:05 UTC". It may be just about to.
+// What the holder wrote: "process 4711 on node3, since 2025-01-02T03:04:05Z". It may be just about to.
 std::string read_holder(int fd) {
   std::array<char, 512> text{};
   const ssize_t length = ::pread(fd, text.data(), text.size(), 0);
@@ -59,14 +47,13 @@ void write_holder(int fd) {
 
 }  // namespace
 
-RunLock::RunLock(const std::string& run_dir) {
+RunLock::RunLock(const std::string& run_dir) : path_(run_dir + "/.lock") {
   posix_file_system().make_directory(run_dir);
-  const std::string path = run_dir + "/.lock";
   while (true) {
-    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd_ < 0) {
       if (errno == EINTR) continue;
-      raise_write_error(path, errno);
+      raise_write_error(path_, errno);
     }
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const int error = errno;
@@ -78,14 +65,16 @@ RunLock::RunLock(const std::string& run_dir) {
             cat("the run folder ", run_dir, " is in use by ", holder,
                 ". Wait for that run or stop it, or give this one another run.name or run.dir."));
       }
-      throw EnvironmentError(cat("cannot lock ", path, ": ", describe_errno(error),
+      throw EnvironmentError(cat("cannot lock ", path_, ": ", describe_errno(error),
                                  ". Choose a run.dir on a file system with file locks."));
     }
-    if (is_still_at(fd_, path)) break;
+    if (is_in_place()) break;
     ::close(fd_);
   }
   write_holder(fd_);
 }
+
+bool RunLock::is_in_place() const { return is_still_at(fd_, path_); }
 
 RunLock::~RunLock() {
   // An empty file tells who looks by hand that nobody holds it; closing drops the lock.

@@ -17,7 +17,11 @@ class RunLock {
   RunLock& operator=(const RunLock&) = delete;
   ~RunLock();
 
+  // False: the folder was deleted or moved meanwhile, or another run has taken its name.
+  bool is_in_place() const;
+
  private:
+  const std::string path_;
   int fd_ = -1;
 };
 

@@ -274,6 +274,7 @@ void Trainer::save_checkpoint(bool must_succeed) {
   session_.board().enter(dist::Phase::kCheckpoint);
   std::int64_t written = 1;
   if (is_main() && checkpointed_step_ != state_.progress.step) {
+    if (options_.check_run_folder) options_.check_run_folder();
     try {
       StateSnapshot snapshot = take_snapshot(state_);
       snapshot.values["identity"] = options_.identity;
@@ -307,6 +308,7 @@ void Trainer::save_checkpoint(bool must_succeed) {
 void Trainer::export_final_weights() {
   session_.board().enter(dist::Phase::kCheckpoint);
   if (!is_main()) return;
+  if (options_.check_run_folder) options_.check_run_folder();
   const auto write = [&](const std::string& name, const torch::Tensor& weights,
                          const torch::Tensor& statistics) {
     write_weights(io::posix_file_system(), options_.run_dir + "/" + name, state_.params, weights, statistics,
@@ -319,9 +321,9 @@ void Trainer::export_final_weights() {
       write("swa.safetensors", state_.swa->weights, state_.swa->statistics);
     }
   } catch (const Error& error) {
-    throw Error(error.code(), cat("the final weights could not be written: ", error.what(),
-                                  ". The checkpoint of step ", state_.progress.step,
-                                  " holds them: once that is mended, the same command writes them."));
+    throw Error(error.code(),
+                cat("the final weights could not be written: ", error.what(), ". The checkpoint of step ",
+                    state_.progress.step, " holds them: once that is mended, the same command writes them."));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -41,6 +42,7 @@ struct TrainerOptions {
   std::string run_dir;
   std::chrono::duration<double> time_limit{0};  // 0: none
   nlohmann::json identity;                      // kept in every checkpoint, see app::Identity
+  std::function<void()> check_run_folder;  // rank 0 calls it before it writes there; throws if it is gone
 };
 
 class Trainer {

@@ -2,6 +2,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "app_fixture.h"
 #include "core/error.h"
 
@@ -86,6 +88,25 @@ TEST_F(StopTest, AKilledRankEndsTheJobAndIsNamed) {
   ASSERT_FALSE(failure("run").is_null()) << result.text();
   EXPECT_EQ(failure("run").at("code"), 8);
   EXPECT_EQ(failure("run").at("rank"), 0);
+}
+
+TEST_F(StopTest, ARunWhoseFolderIsTakenAwayEndsWithOneError) {
+  for (const int ranks : {0, 2}) {
+    const std::string run = cat("run", ranks);
+    auto process = start(train(run, long_run(2000) + Words{"checkpoint.every_steps=25"}), ranks);
+    ASSERT_TRUE(reaches_step(process, run, 27)) << process.wait().text();
+    std::filesystem::rename(path(run), path(run + ".moved"));
+    const auto result = process.wait();
+    EXPECT_EQ(result.code, 1) << result.text();
+    const std::string words = "was deleted or moved";
+    const auto at = result.err.find(words);
+    ASSERT_NE(at, std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find(words, at + 1), std::string::npos) << "said twice: " << result.err;
+    EXPECT_FALSE(std::filesystem::exists(path(run))) << "a folder without its run";
+    EXPECT_TRUE(failure(run + ".moved").is_null());
+    const auto eval = call({"eval", run + ".moved"});
+    EXPECT_EQ(eval.code, 0) << eval.text();
+  }
 }
 
 }  // namespace

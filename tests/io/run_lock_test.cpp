@@ -81,6 +81,20 @@ TEST(RunLockTest, AFolderMovedAsideDoesNotLockTheNewOneOfItsName) {
   EXPECT_NE(refusal(folder / "run.old"), "locked");
 }
 
+TEST(RunLockTest, KnowsWhenItsFolderIsGone) {
+  const TemporaryDirectory folder;
+  const RunLock moved(folder / "a"), deleted(folder / "b"), replaced(folder / "c");
+  EXPECT_TRUE(moved.is_in_place() && deleted.is_in_place() && replaced.is_in_place());
+  std::filesystem::rename(folder / "a", folder / "a.old");
+  std::filesystem::remove_all(folder / "b");
+  std::filesystem::remove_all(folder / "c");
+  const RunLock other(folder / "c");
+  EXPECT_FALSE(moved.is_in_place());
+  EXPECT_FALSE(deleted.is_in_place());
+  EXPECT_FALSE(replaced.is_in_place());
+  EXPECT_TRUE(other.is_in_place());
+}
+
 TEST(RunLockTest, AnUnreadableHolderIsNoObstacle) {
   const TemporaryDirectory folder;
   const RunLock lock(folder.path());
