@@ -9,6 +9,7 @@
 #include "app/eval_command.h"
 #include "app/run_folder.h"
 #include "app/setup.h"
+#include "app/torch_errors.h"
 #include "app/usage.h"
 #include "app/version.h"
 #include "config/command_line.h"
@@ -35,7 +36,7 @@ using namespace rn;
 int train_run(const config::RunConfig& cfg) {
   app::prepare_allocator();
   dist::Session session(cfg.dist, cfg.train.threads);  // ranks, board, watchdog
-  return dist::guarded(session, [&] {                  // an exception ends the run on every rank
+  const auto experiment = [&]() -> ExitCode {
     auto& comm = session.communicator();
     init_logging(LogLevel::kInfo, comm.rank(), comm.world_size());
     config::check_world(cfg, comm.world_size());
@@ -77,7 +78,8 @@ int train_run(const config::RunConfig& cfg) {
     report.run_start(config::to_json(cfg), app::environment_json(session),
                      {trainer.total_steps(), plan.steps_per_epoch()});
     return trainer.fit();
-  });
+  };
+  return dist::guarded(session, app::with_plain_errors(experiment));  // an exception ends it on every rank
 }
 
 int run(const std::vector<std::string>& args) {
@@ -126,6 +128,9 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {  // before the session: the user's errors, the same on every rank
     if (dist::rank_from_environment() == 0) std::cerr << "rn_dist: " << error.what() << '\n';
     return static_cast<int>(error.code());
+  } catch (const c10::Error& error) {
+    std::cerr << "rn_dist: " << app::words_for(error) << '\n';
+    return static_cast<int>(ExitCode::kFailure);
   } catch (const std::exception& error) {
     std::cerr << "rn_dist: " << error.what() << '\n';
     return static_cast<int>(ExitCode::kFailure);

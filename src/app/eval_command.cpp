@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "app/setup.h"
+#include "app/torch_errors.h"
 #include "config/load.h"
 #include "core/log.h"
 #include "data/dataset.h"
@@ -185,7 +186,7 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
 
   dist::Session session(config.dist, config.train.threads);
   dist::release_stop_signals();  // there is nothing to save
-  return dist::guarded(session, [&] {
+  const auto evaluate = [&] {
     auto& host = session.host();
     init_logging(LogLevel::kInfo, host.rank(), host.world_size());
     const torch::Device device = prepare_device(session);
@@ -202,7 +203,7 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
     auto net = model::make_network(config.model, static_cast<int>(dataset->classes.size()), config.run.seed,
                                    &session.communicator());
     net->to(device);
-    model::FlatParameters params(*net, session.communicator(), std::int64_t{1} << 21);
+    model::FlatParameters params(*net, session.communicator(), bucket_elements(config.dist));
     const std::string file = (weights == "raw" ? "model" : weights) + std::string(".safetensors");
     model::load_weights(params, *checkpoint.file(file), cat(checkpoint.path, "/", file),
                         model::LoadMode::kStrict);
@@ -222,7 +223,8 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
       }
     }
     return ExitCode::kDone;
-  });
+  };
+  return dist::guarded(session, with_plain_errors(evaluate));
 }
 
 }  // namespace rn::app

@@ -64,6 +64,7 @@ std::string to_json(const FailureReport& report) {
   json["step"] = report.step;
   json["collective"] = report.collective;
   json["message"] = report.message;
+  if (!report.details.empty()) json["details"] = report.details;
   json["time"] = utc_now();
   // Messages quote paths and keys, which need not be UTF-8.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';

@@ -1,6 +1,7 @@
 // failure.json: what the culprit of a bad end was doing, written once per run whoever notices first.
 //
-// Of the culprit, not of the writer: {code, rank, host, pid, phase, step, collective, message, time}.
+// Of the culprit, not of the writer: {code, rank, host, pid, phase, step, collective, message, details,
+// time}.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +22,7 @@ struct FailureReport {
   std::int64_t step = -1;       // -1: before the first step
   std::int64_t collective = 0;  // number of the collective last started
   std::string message;
+  std::string details;  // of a library's error, e.g. its backtrace; left out of the file where empty
 };
 
 // The state of a row as a report.

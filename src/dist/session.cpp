@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/library_error.h"
 #include "core/log.h"
 #include "dist/affinity.h"
 #include "dist/bad_end.h"
@@ -166,8 +167,9 @@ StopReason Session::stop_requested() const {
                                                                                    : reason;
 }
 
-void Session::end_run(ExitCode code, const std::string& message) {
-  const FailureReport report = impl_->end.about_me(code, message);
+void Session::end_run(ExitCode code, const std::string& message, const std::string& details) {
+  FailureReport report = impl_->end.about_me(code, message);
+  report.details = details;
   impl_->end.end(report, code, impl_->end.words_for(report));
 }
 
@@ -181,6 +183,8 @@ int guarded(Session& session, const std::function<ExitCode()>& body) {
     const ExitCode code = body();
     session.finish();
     return static_cast<int>(code);
+  } catch (const LibraryError& error) {
+    session.end_run(error.code(), error.what(), error.details());
   } catch (const Error& error) {
     session.end_run(error.code(), error.what());
   } catch (const std::bad_alloc&) {

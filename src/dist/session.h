@@ -46,7 +46,8 @@ class Session {
 
   // Writes failure.json into the claimed run folder (first writer wins) and ends the process with
   // _exit(code): no MPI or NCCL call on the way, so nothing can hang; the launcher ends the other ranks.
-  [[noreturn]] void end_run(ExitCode code, const std::string& message);
+  // `details`: for failure.json, not shown.
+  [[noreturn]] void end_run(ExitCode code, const std::string& message, const std::string& details = "");
 
   // The folder is this run's: from here on a bad end of this rank leaves its failure.json there. Before, or
   // after leave_run_folder(), nothing is written: the folder may be another run's.
@@ -62,9 +63,10 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-// Runs `body` and turns an exception into end_run: Error keeps its code, anything else ends with 1. A failure
-// all ranks of a node share (configuration, data) is printed by one of them. Returns body's exit code after
-// session.finish(), which is also called for codes other than 0: a run that stops on request ends in order.
+// Runs `body` and turns an exception into end_run: Error keeps its code, anything else ends with 1; the
+// details of a LibraryError go into failure.json. A failure all ranks of a node share (configuration, data)
+// is printed by one of them. Returns body's exit code after session.finish(), which is also called for codes
+// other than 0: a run that stops on request ends in order.
 int guarded(Session& session, const std::function<ExitCode()>& body);
 
 }  // namespace rn::dist

@@ -10,6 +10,7 @@
 #include "io/file_system.h"
 #include "train/checkpoint.h"
 #include "train/statistics.h"
+#include "train/torch_message.h"
 
 namespace rn::train {
 namespace {
@@ -114,12 +115,13 @@ void Trainer::run_step(BatchSource& batches) {
   Ballot ballot;
   try {
     ballot = step_.run(batches, step.count, schedule_.at(step.step));
-  } catch (const c10::OutOfMemoryError& error) {
-    throw Error(ExitCode::kFailure,
-                cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
-                    " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
-                    ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ",
-                    error.what_without_backtrace()));
+  } catch (const c10::Error& error) {
+    if (!is_out_of_memory(error)) throw;
+    throw Error(
+        ExitCode::kFailure,
+        cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
+            " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
+            ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ", message_of(error)));
   }
   ++progress.step;
   if (state_.ema) state_.ema->update(progress.step, state_.params);

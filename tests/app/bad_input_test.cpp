@@ -88,6 +88,27 @@ TEST_F(BadInputTest, ARunFolderThatCannotBeMadeIsRefused) {
   }
 }
 
+TEST_F(BadInputTest, MemoryThatIsNotThereIsSaidWithoutAStack) {
+  // The weights alone take 11 GB, more than the process may map.
+  const auto limited = [](const std::string& command) {
+    return Words{"bash", "-c", "ulimit -v 3000000; exec " RN_DIST " " + command};
+  };
+  auto model = Process(limited("c.yaml run.dir=run model.name=resnet18 model.width=1024"), path("")).wait();
+  EXPECT_EQ(model.code, 1) << model.text();
+  EXPECT_NE(model.err.find("out of memory: can't allocate"), std::string::npos) << model.err;
+  EXPECT_EQ(model.err.find("frame #"), std::string::npos) << model.err;
+  EXPECT_EQ(model.err.find(".cpp"), std::string::npos) << model.err;
+  auto step = Process(limited("c.yaml run.dir=run model.name=resnet18 model.width=64 data.dataset=synthetic "
+                              "data.synthetic_train=4000 train.global_batch=4000"),
+                      path(""))
+                  .wait();
+  EXPECT_EQ(step.code, 1) << step.text();
+  EXPECT_NE(step.err.find("out of memory in step 1"), std::string::npos) << step.err;
+  EXPECT_NE(step.err.find("train.accumulate_steps"), std::string::npos) << step.err;
+  EXPECT_EQ(step.err.find("frame #"), std::string::npos) << step.err;
+  EXPECT_EQ(step.err.find(".cpp"), std::string::npos) << step.err;
+}
+
 TEST_F(BadInputTest, BrokenDataIsNamedByFileAndRecord) {
   const std::string folder = copy_of_data();
   constexpr std::size_t kRecord = 3073;

@@ -106,8 +106,8 @@ class CutInEvaluationTest : public ExactResumeTest, public testing::WithParamInt
 
 TEST_P(CutInEvaluationTest, TheRunStopsAtItsEndAndGoesOnToTheSameBits) {
   const int ranks = GetParam();
-  const Words changes = {"data.dataset=synthetic",        "data.synthetic_train=60", "data.synthetic_test=3000",
-                         "train.epochs=2",                "ema.enabled=true",        "train.global_batch=12",
+  const Words changes = {"data.dataset=synthetic",   "data.synthetic_train=60", "data.synthetic_test=3000",
+                         "train.epochs=2",           "ema.enabled=true",        "train.global_batch=12",
                          "checkpoint.every_epochs=0"};
   train_well("whole", changes, ranks);
   auto process = start(train("cut", changes), ranks);

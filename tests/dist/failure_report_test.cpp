@@ -69,6 +69,9 @@ TEST(FailureReportTest, JsonHoldsWhatTheContractNames) {
   EXPECT_EQ(json.at("message"), "line one\n\"quoted\"");
   EXPECT_EQ(json.at("time").get<std::string>().size(), 20u);
   EXPECT_EQ(json.size(), 9u);
+  FailureReport of_library = example();
+  of_library.details = "frame #0";
+  EXPECT_EQ(nlohmann::json::parse(to_json(of_library)).at("details"), "frame #0");
 }
 
 TEST(FailureReportTest, JsonSurvivesTextThatIsNotUtf8) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "core/library_error.h"
 #include "dist/cuda_device.h"
 #include "dist/stop_signals.h"
 
@@ -117,6 +118,14 @@ TEST_F(SessionTest, ErrorsEndWithTheirCodeAndAReport) {
   EXPECT_EQ(json["phase"], "step");
   EXPECT_EQ(json["step"], 12);
   EXPECT_EQ(json["message"], "data_batch_3.bin is cut");
+}
+
+TEST_F(SessionTest, ALibrarysDetailsStandInTheReportOnly) {
+  const int status =
+      status_of([](Session&) -> ExitCode { throw LibraryError("no such kernel", "frame #0: f()"); });
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_EQ(failure()["message"], "no such kernel");
+  EXPECT_EQ(failure()["details"], "frame #0: f()");
 }
 
 TEST_F(SessionTest, AFolderThatIsNotClaimedOrLeftAgainIsNotTouched) {
