@@ -82,6 +82,12 @@ int train_run(const config::RunConfig& cfg) {
   return dist::guarded(session, app::with_plain_errors(experiment));  // an exception ends it on every rank
 }
 
+// Under a launcher one rank speaks for all of them.
+void dry_run(const config::RunConfig& cfg, int ranks) {
+  const auto env = dist::read_launch_env();
+  if (env.rank == 0) app::print_dry_run(cfg, ranks > 0 ? ranks : env.world_size, std::cout);
+}
+
 int run(const std::vector<std::string>& args) {
   if (args.empty()) {
     std::cerr << app::usage_text();
@@ -98,7 +104,7 @@ int run(const std::vector<std::string>& args) {
     case Kind::kRun:
       return train_run(config::load_config(command).config);
     case Kind::kDryRun:
-      app::print_dry_run(config::load_config(command).config, dist::read_launch_env().world_size, std::cout);
+      dry_run(config::load_config(command).config, command.ranks);
       break;
     case Kind::kPrintConfig:
       std::cout << config::print_config(config::load_config(command));

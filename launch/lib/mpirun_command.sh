@@ -39,11 +39,14 @@ auto_ranks() {
   fi
 }
 
+# rank_count auto|N HOSTFILE
+rank_count() { if [ "$1" = auto ]; then auto_ranks "$2"; else printf '%s\n' "$1"; fi; }
+
 # mpirun_command auto|N HOSTFILE: sets RN_LAUNCH to the words before the program; empty for one rank on this node, which
 # needs no MPI.
 mpirun_command() {
-  local ranks=$1 hosts=$2 extra=() name
-  if [ "$ranks" = auto ]; then ranks=$(auto_ranks "$hosts"); fi
+  local ranks hosts=$2 extra=() name
+  ranks=$(rank_count "$1" "$hosts")
   [ "$ranks" -gt 0 ] || die 2 "$hosts names no hosts"
   RN_LAUNCH=()
   if [ "$ranks" -eq 1 ] && [ -z "$hosts" ] && [ -z "${RN_MPIRUN_ARGS:-}" ]; then return; fi

@@ -5,6 +5,7 @@
 
 #include "app/setup.h"
 #include "config/derived.h"
+#include "config/validate.h"
 #include "dist/single_communicator.h"
 #include "model/factory.h"
 #include "model/flat_parameters.h"
@@ -13,7 +14,7 @@
 namespace rn::app {
 namespace {
 
-constexpr std::int64_t kCifarTrain = 50000;
+constexpr std::int64_t kCifarTrain = 50000;  // the files are not read
 constexpr int kCifarSide = 32;
 constexpr int kClasses = 10;
 constexpr double kMiB = 1024.0 * 1024.0;
@@ -55,9 +56,10 @@ void print_dry_run(const config::RunConfig& config, int world_size, std::ostream
     for (const auto size : layer.output_shape) elements *= size;
     activations += elements;
   }
-  const model::FlatParameters params(*net, communicator, std::int64_t{1} << 21);
+  const model::FlatParameters params(*net, communicator, bucket_elements(config.dist));
 
   const bool cifar = config.data.dataset == "cifar10";
+  config::check_world(config, world_size);
   const std::int64_t samples = (cifar ? kCifarTrain : config.data.synthetic_train) - config.data.validation;
   const std::int64_t batch = config::global_batch(config, world_size);
   const train::StepPlan plan(
@@ -72,6 +74,9 @@ void print_dry_run(const config::RunConfig& config, int world_size, std::ostream
   const double training_flops = (1 + kBackwardFactor) * static_cast<double>(flops);
   out << '\n'
       << "parameters      " << parameters << ", running statistics " << params.statistics.numel() << '\n'
+      << "images          " << samples << " to train on, "
+      << (cifar ? cat("assuming the whole of CIFAR-10 (", kCifarTrain, ")") : "as data.synthetic_train says")
+      << (config.data.validation > 0 ? cat(", less ", config.data.validation, " held out") : "") << '\n'
       << line("compute         %.2f GFLOP per training image, %.1f TFLOP per epoch\n", training_flops / 1e9,
               training_flops * static_cast<double>(samples) / 1e12)
       << "precision       " << train::name_of(precision) << " on this machine's CPU\n"

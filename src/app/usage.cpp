@@ -4,7 +4,7 @@ namespace rn::app {
 
 std::string usage_text() {
   return R"(usage: rn_dist CONFIG.yaml [key=value ...]    train; the same under mpirun or srun, or by launch/run
-               --dry-run                      layers, cost and steps; loads no data
+               --dry-run[=RANKS]              layers, cost and steps; loads no data
                --print-config                 every value and where it comes from
        rn_dist eval CHECKPOINT_OR_RUN         accuracy of a checkpoint; see rn_dist eval --help
        rn_dist data COMMAND                   fetch, verify, import, synth, show; see rn_dist data --help

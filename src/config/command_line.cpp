@@ -1,7 +1,9 @@
 #include "config/command_line.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "config/problems.h"
@@ -9,6 +11,9 @@
 
 namespace rn::config {
 namespace {
+
+constexpr std::string_view kDryRunFor = "--dry-run=";
+constexpr int kMostRanks = 1'000'000;
 
 const std::vector<std::pair<std::string, Command::Kind>>& flags() {
   using Kind = Command::Kind;
@@ -29,6 +34,16 @@ std::optional<Command::Kind> find_flag(const std::string& argument) {
     if (name == argument) return kind;
   }
   return std::nullopt;
+}
+
+int read_ranks(const std::string& text, Problems& problems) {
+  int ranks = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ranks);
+  if (error != std::errc() || end != text.data() + text.size() || ranks < 1 || ranks > kMostRanks) {
+    problems.add("command line", "",
+                 cat("--dry-run takes a number of ranks from 1 to ", kMostRanks, ", not ", quote(text)));
+  }
+  return ranks;
 }
 
 // key=value; a path with '=' in it is one when written with a '/'.
@@ -65,7 +80,9 @@ Command parse_command(const std::vector<std::string>& arguments) {
     if (!options_end && argument == "--") {
       options_end = true;
     } else if (!options_end && argument.size() > 1 && argument[0] == '-') {
-      const auto kind = find_flag(argument);
+      const bool names_ranks = argument.starts_with(kDryRunFor);
+      const auto kind = names_ranks ? Command::Kind::kDryRun : find_flag(argument);
+      if (names_ranks) command.ranks = read_ranks(argument.substr(kDryRunFor.size()), problems);
       if (!kind) {
         problems.add("command line", "", unknown_option(argument));
       } else if (!chosen.empty() && *kind != command.kind) {

@@ -1,5 +1,5 @@
-// `rn_dist CONFIG.yaml [key=value ...] [--dry-run | --print-config | --help | --version]`. The subcommands
-// (eval, data, doctor) belong to the app, which looks at the first argument before it comes here.
+// `rn_dist CONFIG.yaml [key=value ...] [--dry-run[=RANKS] | --print-config | --help | --version]`. The
+// subcommands (eval, data, doctor) belong to the app, which looks at the first argument before it comes here.
 #pragma once
 
 #include <string>
@@ -22,6 +22,7 @@ struct Command {
   Kind kind = Kind::kRun;
   std::string config_path;             // of kRun, kDryRun, kPrintConfig
   std::vector<std::string> overrides;  // "key=value", as given
+  int ranks = 0;                       // of kDryRun: --dry-run=RANKS; 0: as many as were started
 };
 
 // `arguments` without the program's name. Options and key=value may stand anywhere; what follows -- is never

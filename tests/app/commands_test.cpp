@@ -51,7 +51,16 @@ TEST_F(CommandsTest, DryRunTellsTheCostAndTouchesNothing) {
                              {"prep.conv", "fc", "parameters      26340", "GFLOP", "MiB",
                               "1500: 500 per epoch", "run folder      run"});
   EXPECT_EQ(result.err, "");
+  EXPECT_NE(result.out.find("assuming the whole of CIFAR-10 (50000)"), std::string::npos);
   EXPECT_FALSE(fs::exists(path("run")));
+  expect({"c.yaml", "--dry-run=4", "data.dataset=synthetic", "data.synthetic_train=640", "data.validation=40",
+          "train.global_batch=100"},
+         0,
+         {"600 to train on, as data.synthetic_train says, less 40 held out", "18: 6 per epoch",
+          "100 global = 4 rank(s) x 1 micro-step(s) x 25 images"});
+  const auto two = expect({"c.yaml", "--dry-run"}, 0, {"12 global = 2 rank(s)"}, 2);
+  EXPECT_EQ(two.out.find("global ="), two.out.rfind("global =")) << "one rank speaks";
+  expect({"c.yaml", "--dry-run=20"}, 2, {"12 images cannot be shared by 20 ranks"});
   expect({"c.yaml", "--dry-run", "train.epochs=0"}, 2, {"train.epochs"});
 }
 

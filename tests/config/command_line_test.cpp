@@ -26,6 +26,17 @@ TEST(CommandLineTest, EveryFlagHasItsKind) {
   EXPECT_EQ(parse_command({"--print-config-schema"}).kind, Kind::kPrintSchema);
 }
 
+TEST(CommandLineTest, ADryRunMayNameItsRanks) {
+  EXPECT_EQ(parse_command({"a.yaml", "--dry-run"}).ranks, 0);
+  const auto command = parse_command({"a.yaml", "--dry-run=16"});
+  EXPECT_EQ(command.kind, Kind::kDryRun);
+  EXPECT_EQ(command.ranks, 16);
+  for (const char* wrong : {"", "0", "-2", "four", "4x", "99999999999"}) {
+    EXPECT_EQ(error_of([&] { parse_command({"a.yaml", cat("--dry-run=", wrong)}); }),
+              cat("command line: --dry-run takes a number of ranks from 1 to 1000000, not '", wrong, "'"));
+  }
+}
+
 TEST(CommandLineTest, APathMayHoldAnEqualsSign) {
   EXPECT_EQ(parse_command({"runs/a=b.yaml"}).config_path, "runs/a=b.yaml");
   EXPECT_EQ(parse_command({"./a=b.yaml"}).config_path, "./a=b.yaml");

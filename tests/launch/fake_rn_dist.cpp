@@ -80,6 +80,11 @@ int main(int argc, char** argv) {
     return 0;
   }
 
+  if (arguments.find("--dry-run") != std::string::npos) {
+    std::printf("arguments %s\n", arguments.c_str());
+    return 0;
+  }
+
   const int rank = environment_number("OMPI_COMM_WORLD_RANK", 0);
   const std::string mode = values["fake.mode"];
   std::printf("rank %d of %d\n", rank, environment_number("OMPI_COMM_WORLD_SIZE", 1));

@@ -55,6 +55,12 @@ case_one_rank_needs_no_mpirun() {
   expect_no_output mpirun
   expect_output 'rank 0 of 1'
 }
+case_a_dry_run_is_for_the_ranks_that_would_start() {
+  launch -n 3 config.yaml --dry-run fake.mode=exit:0
+  expect_status 0
+  expect_output 'arguments config.yaml --dry-run=3 fake.mode=exit:0'
+  expect_no_output mpirun
+}
 case_np_comes_from_the_environment() {
   NP=2 launch config.yaml
   expect_status 0
