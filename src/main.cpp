@@ -71,7 +71,8 @@ int train_run(const config::RunConfig& cfg) {
     if (folder.checkpoint()) train::restore(state, *folder.checkpoint());
     train::broadcast_state(state, comm, /*root=*/0);
 
-    report::RunReport report(cfg.report, folder.dir(), comm.rank() == 0, folder.resume_step());
+    report::RunReport report(cfg.report, folder.dir(), comm.rank() == 0, folder.resume_step(),
+                             folder.resume_step() == identity.total_steps);
     options.identity = identity.to_json();
     options.check_run_folder = [&] { folder.check_in_place(session); };
     train::Trainer trainer(options, session, *net, *dataset, state, plan, folder.checkpoints(), report);

@@ -17,7 +17,8 @@
 namespace rn::report {
 
 // Where the file is to be cut: bytes of `text` to keep. `on_kept` sees every record that stays, in order.
-std::size_t kept_size(std::string_view text, std::int64_t resume_step,
+// `at_end`: the run had taken its last step; what is left of it are the evaluations of that step, once more.
+std::size_t kept_size(std::string_view text, std::int64_t resume_step, bool at_end,
                       const std::function<void(const Json&)>& on_kept);
 
 // Never throws because of the file: what cannot be written is warned about once. Not thread-safe.
@@ -26,7 +27,7 @@ class RecordWriter {
   // `resume_step` < 0: a fresh run; records that stand in the file already are removed. Otherwise they are
   // cut back to that step and those that stay are shown to `on_kept`.
   RecordWriter(const std::string& path, std::int64_t resume_step,
-               const std::function<void(const Json&)>& on_kept = {});
+               const std::function<void(const Json&)>& on_kept = {}, bool at_end = false);
 
   void write(const Json& record);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <exception>
 #include <iostream>
 #include <limits>
@@ -12,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/utc_time.h"
 #include "io/atomic_file.h"
 #include "io/file_system.h"
 #include "report/progress.h"
@@ -25,18 +25,6 @@ namespace {
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// ISO 8601, UTC.
-std::string now_utc() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  char text[32];
-  if (::gmtime_r(&now, &parts) == nullptr ||
-      std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-    return {};
-  }
-  return text;
 }
 
 // Of this process: the high-water mark of its resident set.
@@ -61,15 +49,15 @@ void make_directory(const std::string& path) {
 }  // namespace
 
 struct RunReport::Impl {
-  Impl(const ReportOptions& options, const std::string& run_dir_, std::int64_t resume_step_,
+  Impl(const ReportOptions& options, const std::string& run_dir_, std::int64_t resume_step_, bool at_end,
        Terminal terminal)
       : run_dir(run_dir_),
         resume_step(resume_step_),
         progress(progress_style(options.progress, terminal.live), terminal.width, std::cout, steady_seconds),
         start_seconds(steady_seconds()) {
     make_directory(options.tensorboard ? run_dir + "/tensorboard" : run_dir);
-    records.emplace(run_dir + "/metrics.jsonl", resume_step,
-                    [this](const Json& record) { summary.add(record); });
+    records.emplace(
+        run_dir + "/metrics.jsonl", resume_step, [this](const Json& record) { summary.add(record); }, at_end);
     if (options.tensorboard) tensorboard.emplace(run_dir + "/tensorboard", resume_step);
   }
 
@@ -90,8 +78,8 @@ struct RunReport::Impl {
 };
 
 RunReport::RunReport(const ReportOptions& options, const std::string& run_dir, bool writes,
-                     std::int64_t resume_step) {
-  if (writes) impl_ = std::make_unique<Impl>(options, run_dir, resume_step, terminal_of_stdout());
+                     std::int64_t resume_step, bool at_end) {
+  if (writes) impl_ = std::make_unique<Impl>(options, run_dir, resume_step, at_end, terminal_of_stdout());
 }
 
 RunReport::~RunReport() = default;
@@ -102,7 +90,7 @@ void RunReport::run_start(const nlohmann::json& config, const nlohmann::json& en
   RN_CHECK(environment.is_null() || environment.is_object(), "environment is ", environment.type_name());
   Json record;
   record["event"] = "run_start";
-  record["time"] = now_utc();
+  record["time"] = utc_now();
   for (const auto& [key, value] : environment.items()) record[key] = value;
   if (impl_->resume_step >= 0 && !record.contains("resumed_from"))
     record["resumed_from"] = impl_->resume_step;
@@ -139,7 +127,7 @@ void RunReport::run_end(const std::string& status, int exit_code, const nlohmann
   RN_CHECK(totals.is_null() || totals.is_object(), "totals are ", totals.type_name());
   Json record;
   record["event"] = "run_end";
-  record["time"] = now_utc();
+  record["time"] = utc_now();
   record["status"] = status;
   record["exit_code"] = exit_code;
   record["seconds"] = impl_->elapsed_seconds();

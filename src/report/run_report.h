@@ -19,8 +19,10 @@ namespace rn::report {
 class RunReport {
  public:
   // Makes `run_dir` where it is missing. `resume_step` < 0: a fresh run; otherwise records after that step
-  // are cut off first. Throws ConfigError for an unknown report.progress.
-  RunReport(const ReportOptions& options, const std::string& run_dir, bool writes, std::int64_t resume_step);
+  // are cut off first, and with `at_end`, when that step was the run's last, its evaluations too, which come
+  // again. Throws ConfigError for an unknown report.progress.
+  RunReport(const ReportOptions& options, const std::string& run_dir, bool writes, std::int64_t resume_step,
+            bool at_end = false);
   ~RunReport();
   RunReport(const RunReport&) = delete;
   RunReport& operator=(const RunReport&) = delete;

@@ -73,6 +73,7 @@ TEST_F(FullDiskTest, ADiskThatIsFullAtTheVeryEndCostsNoTraining) {
   train_well("disk/run", changes);
   EXPECT_GT(fs::file_size(path("disk/run/model.safetensors")), 0u);
   EXPECT_EQ(losses("disk/run").size(), static_cast<std::size_t>(kSteps));
+  EXPECT_EQ(events("disk/run", "eval").size(), 1u) << "the evaluation that came again stands once";
 }
 
 TEST_F(FullDiskTest, AReadOnlyDiskIsRefusedByName) {

@@ -75,6 +75,17 @@ TEST(RecordWriterTest, ResumeAtTheLastStepKeepsAll) {
   EXPECT_EQ(read_text(folder / "metrics.jsonl"), text);
 }
 
+TEST(RecordWriterTest, ResumeAtTheEndCutsTheEvaluationsThatComeAgain) {
+  const ScratchFolder folder;
+  const std::vector<Json> kept = {record("run_start"), record("eval", 40), record("step", 50),
+                                  record("epoch", 50)};
+  auto all = kept;
+  for (const auto& later : {record("eval", 50), record("eval", 50), record("run_end")}) all.push_back(later);
+  write_text(folder / "metrics.jsonl", lines(all));
+  RecordWriter(folder / "metrics.jsonl", 50, {}, /*at_end=*/true);
+  EXPECT_EQ(read_text(folder / "metrics.jsonl"), lines(kept));
+}
+
 TEST(RecordWriterTest, ResumeDropsATornLastLineWhereverItIsTorn) {
   const ScratchFolder folder;
   const auto whole = lines({record("run_start"), record("step", 50)});
