@@ -14,6 +14,15 @@
 
 namespace rn::config::detail {
 
+// No run comes near these. Beyond them products such as epochs x steps per epoch would leave 64 bits.
+inline constexpr double kMostEpochs = 1e6;
+inline constexpr double kMostSteps = 1e12;
+inline constexpr double kMostImages = 1e9;
+inline constexpr double kMostBucketMiB = 65536;
+
+// Above 0, at most `max`.
+inline Range positive(double max) { return {.min = 0, .max = max, .min_excluded = true}; }
+
 // Adds the options of one section. The reference that each call returns is for `.identity` or `.planned` in
 // the same statement: the next call may move the table.
 template <typename S>

@@ -57,11 +57,11 @@ void add_data_options(std::vector<Option>& table) {
             "Folder or archive of the data; empty: $RN_CIFAR10_DIR, else ./data/cifar10.")
       .identity = false;
   data.integer("validation", &DataOptions::validation,
-               "Training images held out as the split val, drawn by seed; 0: none.", at_least(0));
+               "Training images held out as the split val, drawn by seed; 0: none.", between(0, kMostImages));
   data.integer("synthetic_train", &DataOptions::synthetic_train, "Training images of dataset: synthetic.",
-               between(1, 1e9));
+               between(1, kMostImages));
   data.integer("synthetic_test", &DataOptions::synthetic_test, "Test images of dataset: synthetic.",
-               between(1, 1e9));
+               between(1, kMostImages));
   data.integer("workers", &DataOptions::workers, "Threads per rank that prepare batches ahead of the step.",
                between(1, 256))
       .identity = false;
@@ -94,14 +94,15 @@ void add_dist_options(std::vector<Option>& table) {
   SectionBuilder dist(table, "dist", &RunConfig::dist, false);
   dist.choice("backend", &DistOptions::backend, "Transport between ranks; auto: nccl on GPUs, else mpi.",
               {{"auto", Backend::kAuto}, {"nccl", Backend::kNccl}, {"mpi", Backend::kMpi}});
-  dist.number("bucket_mib", &DistOptions::bucket_mib, "Size of a gradient bucket, MiB of float32.", above(0));
+  dist.number("bucket_mib", &DistOptions::bucket_mib, "Size of a gradient bucket, MiB of float32.",
+              positive(kMostBucketMiB));
   dist.choice(
       "all_reduce_dtype", &DistOptions::all_reduce_dtype,
       "What gradients travel as: full is their own type, bf16 is rounded for the transport and summed in "
       "float32.",
       {{"full", WireType::kFull}, {"bf16", WireType::kBF16}});
   // A deadline of up to ten days: more is a mistake of unit.
-  const Range deadline{.min = 0, .max = 864000, .min_excluded = true};
+  const Range deadline = positive(864000);
   dist.number("init_deadline_seconds", &DistOptions::init_deadline_seconds, "Longest start of the ranks.",
               deadline);
   dist.number("data_deadline_seconds", &DistOptions::data_deadline_seconds, "Longest wait for a batch.",

@@ -11,21 +11,22 @@ void add_train_options(std::vector<Option>& table) {
       "epochs", &TrainOptions::epochs,
       "Passes over the training images, fractions allowed; training ends at the smaller of epochs and "
       "max_steps.",
-      above(0));
-  train.integer("max_steps", &TrainOptions::max_steps, "Most optimizer steps; 0: no limit.", at_least(0));
+      positive(kMostEpochs));
+  train.integer("max_steps", &TrainOptions::max_steps, "Most optimizer steps; 0: no limit.",
+                between(0, kMostSteps));
   train
       .integer(
           "global_batch", &TrainOptions::global_batch,
           "Images of one optimizer step over all ranks and accumulation; 0: 128, unless batch_per_rank is "
           "given.",
-          at_least(0))
+          between(0, kMostImages))
       .identity = true;
   train
       .integer(
           "batch_per_rank", &TrainOptions::batch_per_rank,
           "Instead of global_batch: images of one optimizer step on each rank, over its accumulation; 0: not "
           "used.",
-          at_least(0))
+          between(0, kMostImages))
       .identity = true;
   train
       .choice(
@@ -71,7 +72,7 @@ void add_train_options(std::vector<Option>& table) {
   schedule.one_of("name", &ScheduleOptions::name, "The schedule, as in torch.optim.lr_scheduler.",
                   {"constant", "cosine", "one_cycle"});
   schedule.number("warmup_epochs", &ScheduleOptions::warmup_epochs,
-                  "constant, cosine: epochs of linear rise to optimizer.lr.", at_least(0));
+                  "constant, cosine: epochs of linear rise to optimizer.lr.", between(0, kMostEpochs));
   schedule.number("warmup_start", &ScheduleOptions::warmup_start,
                   "constant, cosine: where the rise starts, as a share of optimizer.lr.", between(0, 1));
   schedule.number("min_lr", &ScheduleOptions::min_lr, "cosine: the rate at the end.", at_least(0));
@@ -98,16 +99,17 @@ void add_averaging_options(std::vector<Option>& table) {
   SectionBuilder swa(table, "swa", &RunConfig::swa, true);
   swa.flag("enabled", &SwaOptions::enabled, "Average the weights along the end of the run.");
   swa.number("start", &SwaOptions::start,
-             "Where averaging starts: below 1 a share of the run, from 1 an epoch.", above(0));
+             "Where averaging starts: below 1 a share of the run, from 1 an epoch.", positive(kMostEpochs));
   swa.number("lr", &SwaOptions::lr, "Learning rate while averaging; the cycle's top with cycle_epochs.",
              at_least(0));
   swa.number("min_lr", &SwaOptions::min_lr, "The cycle's bottom with cycle_epochs.", at_least(0));
   swa.number("anneal_epochs", &SwaOptions::anneal_epochs, "Epochs from the schedule's rate to swa.lr.",
-             at_least(0));
+             between(0, kMostEpochs));
   swa.number("cycle_epochs", &SwaOptions::cycle_epochs, "Length of a cycle of the rate; 0: constant.",
-             at_least(0));
+             between(0, kMostEpochs));
   swa.number("interval_epochs", &SwaOptions::interval_epochs,
-             "Epochs between two snapshots; with cycle_epochs one is taken at each cycle's end.", above(0));
+             "Epochs between two snapshots; with cycle_epochs one is taken at each cycle's end.",
+             positive(kMostEpochs));
   swa.integer("bn_images", &SwaOptions::bn_images,
               "Training images that re-estimate the norm statistics of the average; 0: all.", at_least(0));
 }
@@ -116,7 +118,7 @@ void add_observer_options(std::vector<Option>& table) {
   using train::EvalOptions;
   SectionBuilder eval(table, "eval", &RunConfig::eval, false);
   eval.number("every_epochs", &EvalOptions::every_epochs,
-              "Epochs between two evaluations; 0: at the end only.", at_least(0));
+              "Epochs between two evaluations; 0: at the end only.", between(0, kMostEpochs));
   eval.integer("batch", &EvalOptions::batch, "Images per evaluation batch on each rank.", between(1, 1e6));
   eval.one_of("on", &EvalOptions::on, "Which ranks evaluate.", {"all", "rank0"});
 
@@ -126,7 +128,7 @@ void add_observer_options(std::vector<Option>& table) {
                      "Steps between two checkpoints, besides those by epochs; 0: by epochs only.",
                      at_least(0));
   checkpoint.number("every_epochs", &CheckpointOptions::every_epochs,
-                    "Epochs between two checkpoints; 0: at the end only.", at_least(0));
+                    "Epochs between two checkpoints; 0: at the end only.", between(0, kMostEpochs));
   checkpoint.integer("keep", &CheckpointOptions::keep, "Latest checkpoints kept, besides the best one.",
                      between(1, 1e6));
   checkpoint.one_of(

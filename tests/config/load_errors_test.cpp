@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "config/load.h"
+#include "config/option_table.h"
 #include "config/text_file.h"
 #include "config_test_support.h"
 
@@ -40,7 +41,8 @@ const Case kKeys[] = {
     {"train:\n  lr: 0.1\n",
      "a.yaml:2:3: train.lr: unknown key; did you mean 'optimizer.lr' (a number of at least 0)?"},
     {"train:\n  epoch: 3\n",
-     "a.yaml:2:3: train.epoch: unknown key; did you mean 'train.epochs' (a number above 0)?"},
+     "a.yaml:2:3: train.epoch: unknown key; did you mean 'train.epochs' (a number above 0 and at most "
+     "1000000)?"},
     {"optimiser:\n  lr: 0.1\n", "a.yaml:1:1: optimiser: unknown key; did you mean 'optimizer'?"},
     {"lr: 0.1\n", "a.yaml:1:1: lr: unknown key; did you mean 'optimizer.lr' (a number of at least 0)?"},
     {"federated:\n  rounds: 3\n", "a.yaml:1:1: federated: is not available in this version"},
@@ -66,31 +68,37 @@ const Case kKeys[] = {
 INSTANTIATE_TEST_SUITE_P(Keys, LoadErrorTest, ::testing::ValuesIn(kKeys));
 
 const Case kTypes[] = {
-    {"train: {epochs: many}", "a.yaml:1:17: train.epochs: 'many' is not a number; allowed: a number above 0"},
+    {"train: {epochs: many}",
+     "a.yaml:1:17: train.epochs: 'many' is not a number; allowed: a number above 0 and at most 1000000"},
     {"train: {epochs: \"3\"}",
      "a.yaml:1:17: train.epochs: quoted text '3' is not a number; leave out the quotes; allowed: a number "
-     "above 0"},
-    {"train: {epochs: .inf}", "a.yaml:1:17: train.epochs: '.inf' is not a number; allowed: a number above 0"},
+     "above 0 and at most 1000000"},
+    {"train: {epochs: .inf}",
+     "a.yaml:1:17: train.epochs: '.inf' is not a number; allowed: a number above 0 and at most 1000000"},
     {"train: {epochs: 1e999}",
-     "a.yaml:1:17: train.epochs: '1e999' is out of range; allowed: a number above 0"},
-    {"train: {epochs: }", "a.yaml:1:9: train.epochs: has no value; allowed: a number above 0"},
-    {"train: {epochs: ~}", "a.yaml:1:9: train.epochs: has no value; allowed: a number above 0"},
+     "a.yaml:1:17: train.epochs: '1e999' is out of range; allowed: a number above 0 and at most 1000000"},
+    {"train: {epochs: }",
+     "a.yaml:1:9: train.epochs: has no value; allowed: a number above 0 and at most 1000000"},
+    {"train: {epochs: ~}",
+     "a.yaml:1:9: train.epochs: has no value; allowed: a number above 0 and at most 1000000"},
     {"train: {epochs: [3]}",
-     "a.yaml:1:17: train.epochs: a list stands where one value is due; allowed: a number above 0"},
+     "a.yaml:1:17: train.epochs: a list stands where one value is due; allowed: a number above 0 and at most "
+     "1000000"},
     {"train:\n  epochs:\n    count: 3\n",
-     "a.yaml:3:5: train.epochs: a map stands where one value is due; allowed: a number above 0"},
+     "a.yaml:3:5: train.epochs: a map stands where one value is due; allowed: a number above 0 and at most "
+     "1000000"},
     {"train: {max_steps: 010}",
      "a.yaml:1:20: train.max_steps: '010' has a leading zero, which some readers take for octal; write 10; "
-     "allowed: a "
-     "whole number of at least 0"},
+     "allowed: a whole number from 0 to 1000000000000"},
     {"train: {max_steps: 1e3}",
-     "a.yaml:1:20: train.max_steps: '1e3' is not a whole number; write 1000; allowed: a whole number of at "
-     "least 0"},
+     "a.yaml:1:20: train.max_steps: '1e3' is not a whole number; write 1000; allowed: a whole number from 0 "
+     "to 1000000000000"},
     {"train: {max_steps: 1.5}",
-     "a.yaml:1:20: train.max_steps: '1.5' is not a whole number; allowed: a whole number of at least 0"},
+     "a.yaml:1:20: train.max_steps: '1.5' is not a whole number; allowed: a whole number from 0 to "
+     "1000000000000"},
     {"train: {max_steps: 99999999999999999999}",
-     "a.yaml:1:20: train.max_steps: '99999999999999999999' is out of range; allowed: a whole number of at "
-     "least 0"},
+     "a.yaml:1:20: train.max_steps: '99999999999999999999' is out of range; allowed: a whole number from 0 "
+     "to 1000000000000"},
     {"train: {drop_last: yes}",
      "a.yaml:1:20: train.drop_last: 'yes' is not a boolean; write true; allowed: true, false"},
     {"train: {drop_last: Off}",
@@ -126,7 +134,8 @@ INSTANTIATE_TEST_SUITE_P(Types, LoadErrorTest, ::testing::ValuesIn(kTypes));
 const Case kRanges[] = {
     {"optimizer: {lr: -0.1}",
      "a.yaml:1:17: optimizer.lr: '-0.1' is out of range; allowed: a number of at least 0"},
-    {"train: {epochs: 0}", "a.yaml:1:17: train.epochs: '0' is out of range; allowed: a number above 0"},
+    {"train: {epochs: 0}",
+     "a.yaml:1:17: train.epochs: '0' is out of range; allowed: a number above 0 and at most 1000000"},
     {"optimizer: {momentum: 1}",
      "a.yaml:1:23: optimizer.momentum: '1' is out of range; allowed: a number from 0 to below 1"},
     {"schedule: {pct_start: 1}",
@@ -139,6 +148,24 @@ const Case kRanges[] = {
      "1000000"},
 };
 INSTANTIATE_TEST_SUITE_P(Ranges, LoadErrorTest, ::testing::ValuesIn(kRanges));
+
+// Every number of epochs, steps and images ends where products of them still fit into 64 bits.
+TEST(LoadErrorsTest, HugeNumbersAreRefusedAllAtOnce) {
+  const std::vector<std::string> keys = {
+      "train.epochs",    "train.max_steps",   "train.global_batch",      "train.batch_per_rank",
+      "eval.batch",      "eval.every_epochs", "checkpoint.every_epochs", "schedule.warmup_epochs",
+      "swa.start",       "swa.anneal_epochs", "swa.cycle_epochs",        "swa.interval_epochs",
+      "data.workers",    "data.prefetch",     "data.validation",         "data.synthetic_train",
+      "dist.bucket_mib", "train.threads",     "train.accumulate_steps",  "model.width"};
+  std::vector<std::string> overrides;
+  for (const auto& key : keys) {
+    const bool whole = std::holds_alternative<std::int64_t>(default_value(*find_option(key)));
+    overrides.push_back(key + (whole ? "=9000000000000000000" : "=1e300"));
+  }
+  const std::string error = load_error("run: {}", overrides);
+  for (const auto& key : keys)
+    EXPECT_NE(error.find("command line: " + key + ": '"), std::string::npos) << key;
+}
 
 const Case kTexts[] = {
     {"", "a.yaml: is empty; a configuration names at least one key, e.g. 'train: {epochs: 12}'"},
@@ -226,7 +253,8 @@ TEST(LoadErrorsTest, AreReportedAllAtOnceInOrder) {
   EXPECT_EQ(
       error_of([&] { load_config(path, {"data.workers=0", "data.workers=1"}); }),
       cat(base, ":1:9: model.nam: unknown key; did you mean 'model.name' (resnet18, resnet9)?\n",  //
-          path, ":3:11: train.epochs: 'none' is not a number; allowed: a number above 0\n",        //
+          path,
+          ":3:11: train.epochs: 'none' is not a number; allowed: a number above 0 and at most 1000000\n",  //
           path,
           ":6:13: optimizer.lrr: unknown key; did you mean 'optimizer.lr' (a number of at least 0)?\n"
           "command line: data.workers: '0' is out of range; allowed: a whole number from 1 to 256\n"
@@ -238,7 +266,8 @@ TEST(LoadErrorsTest, AreReportedAllAtOnceInOrder) {
 TEST(LoadErrorsTest, AWrongKeyKeepsRulesOverItQuiet) {
   // With its default of 12 epochs the start would be too late; but what epochs is to be is not known.
   const std::string yaml = "train: {epochs: x}\nswa: {enabled: true, start: 20}\n";
-  EXPECT_EQ(load_error(yaml), "a.yaml:1:17: train.epochs: 'x' is not a number; allowed: a number above 0");
+  EXPECT_EQ(load_error(yaml),
+            "a.yaml:1:17: train.epochs: 'x' is not a number; allowed: a number above 0 and at most 1000000");
 }
 
 TEST(LoadErrorsTest, AreCutAfterAHundred) {

@@ -121,7 +121,8 @@ TEST(OptionTableTest, HoldsTheKeysOfTheContract) {
 
 TEST(OptionTableTest, AllowedValuesAreSaidInWords) {
   const auto allowed = [](const char* key) { return allowed_text(*find_option(key)); };
-  EXPECT_EQ(allowed("train.epochs"), "a number above 0");
+  EXPECT_EQ(allowed("train.epochs"), "a number above 0 and at most 1000000");
+  EXPECT_EQ(allowed("optimizer.lr"), "a number of at least 0");
   EXPECT_EQ(allowed("optimizer.momentum"), "a number from 0 to below 1");
   EXPECT_EQ(allowed("schedule.pct_start"), "a number above 0 and below 1");
   EXPECT_EQ(allowed("schedule.warmup_start"), "a number from 0 to 1");

@@ -35,7 +35,8 @@ TEST(SchemaTest, CarriesTypesRangesAndChoices) {
     return schema.at("properties").at(section).at("properties").at(name).at("anyOf").at(0);
   };
   using Json = nlohmann::ordered_json;
-  EXPECT_EQ(value("train", "epochs"), (Json{{"type", "number"}, {"exclusiveMinimum", 0}}));
+  EXPECT_EQ(value("train", "epochs"),
+            (Json{{"type", "number"}, {"exclusiveMinimum", 0}, {"maximum", 1000000}}));
   EXPECT_EQ(value("optimizer", "momentum"),
             (Json{{"type", "number"}, {"minimum", 0}, {"exclusiveMaximum", 1}}));
   EXPECT_EQ(value("train", "drop_last"), (Json{{"type", "boolean"}}));
