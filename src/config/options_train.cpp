@@ -55,6 +55,15 @@ void add_train_options(std::vector<Option>& table) {
   train.flag("drop_last", &TrainOptions::drop_last, "Leave out the smaller last batch of an epoch.")
       .identity = true;
 
+  // Under train, since it is a way to compute, not a property of the model.
+  using model::KernelChoice;
+  using model::ModelOptions;
+  SectionBuilder model(table, "train", &RunConfig::model, false);
+  model.choice(
+      "kernels", &ModelOptions::kernels,
+      "auto: rn_dist's fused kernels where the CPU has AVX-512 with bf16; torch: LibTorch's operators.",
+      {{"auto", KernelChoice::kAuto}, {"torch", KernelChoice::kTorch}});
+
   using train::OptimizerOptions;
   SectionBuilder optimizer(table, "optimizer", &RunConfig::optimizer, true);
   optimizer.one_of("name", &OptimizerOptions::name, "The optimizer, as in torch.optim.", {"sgd"});

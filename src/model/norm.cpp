@@ -8,7 +8,10 @@
 namespace rn::model {
 
 NormLayerImpl::NormLayerImpl(const ModelOptions& options, std::int64_t channels, Communicator* communicator)
-    : kind_(options.norm), groups_(options.group_norm_groups), communicator_(communicator) {
+    : kind_(options.norm),
+      fuse_(kind_ == Norm::kBatch && options.kernels == KernelChoice::kAuto),
+      groups_(options.group_norm_groups),
+      communicator_(communicator) {
   if (kind_ == Norm::kGroup && (groups_ < 1 || channels % groups_ != 0)) {
     throw ConfigError(cat("model.group_norm_groups: ", groups_, " groups cannot share a layer of ", channels,
                           " channels evenly; choose a divisor of model.width (", options.width, ")"));
@@ -22,15 +25,23 @@ NormLayerImpl::NormLayerImpl(const ModelOptions& options, std::int64_t channels,
   }
 }
 
-torch::Tensor NormLayerImpl::forward(const torch::Tensor& input) {
+torch::Tensor NormLayerImpl::forward_with(const torch::Tensor& input, const NormTail& tail) {
+  if (fuse_ && is_training() && can_fuse_batch_norm(input, weight)) {
+    prepare_batch_statistics();
+    return fused_batch_norm(input, weight, bias, kNormEpsilon, tail, batch_mean, batch_var);
+  }
+  return apply_tail(normalize(input), tail);
+}
+
+torch::Tensor NormLayerImpl::normalize(const torch::Tensor& input) {
   const bool cudnn = at::globalContext().userEnabledCuDNN();
   if (kind_ == Norm::kGroup) return at::group_norm(input, groups_, weight, bias, kNormEpsilon, cudnn);
-  if (is_training()) return train_forward(input);
+  if (is_training()) return normalize_by_batch(input);
   return at::batch_norm(input, weight, bias, running_mean, running_var, /*training=*/false, kNormMomentum,
                         kNormEpsilon, cudnn);
 }
 
-torch::Tensor NormLayerImpl::train_forward(const torch::Tensor& input) {
+torch::Tensor NormLayerImpl::normalize_by_batch(const torch::Tensor& input) {
   prepare_batch_statistics();
   if (kind_ == Norm::kSyncBatch) {
     auto [output, mean, variance] = sync_batch_norm(input, weight, bias, kNormEpsilon, *communicator_);

@@ -13,6 +13,7 @@
 #include <torch/torch.h>
 
 #include "core/communicator.h"
+#include "model/fused_batch_norm.h"
 #include "model/options.h"
 
 namespace rn::model {
@@ -29,7 +30,11 @@ class NormLayerImpl : public torch::nn::Module {
   NormLayerImpl(const ModelOptions& options, std::int64_t channels, Communicator* communicator);
 
   // [N, C, H, W] -> the same shape, dtype and memory format. In training with sync_batch: collective, N >= 0.
-  torch::Tensor forward(const torch::Tensor& input);
+  torch::Tensor forward(const torch::Tensor& input) { return forward_with(input, {}); }
+
+  // act(norm(input) + residual): one pass over the activation where can_fuse_batch_norm and the options
+  // allow, else operator by operator.
+  torch::Tensor forward_with(const torch::Tensor& input, const NormTail& tail);
 
   bool has_statistics() const { return kind_ != Norm::kGroup; }
 
@@ -43,10 +48,12 @@ class NormLayerImpl : public torch::nn::Module {
   torch::Tensor batch_mean, batch_var;  // [C], of the last training forward: see Note [Running statistics]
 
  private:
-  torch::Tensor train_forward(const torch::Tensor& input);
+  torch::Tensor normalize(const torch::Tensor& input);
+  torch::Tensor normalize_by_batch(const torch::Tensor& input);
   void prepare_batch_statistics();
 
   const Norm kind_;
+  const bool fuse_;
   const std::int64_t groups_;
   Communicator* const communicator_;
 };

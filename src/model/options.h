@@ -6,6 +6,7 @@
 namespace rn::model {
 
 enum class Norm { kBatch, kSyncBatch, kGroup };
+enum class KernelChoice { kAuto, kTorch };
 
 struct ModelOptions {
   std::string name = "resnet18";  // resnet18 | resnet9
@@ -16,6 +17,8 @@ struct ModelOptions {
   int width = 64;                   // channels of the first stage; the others follow
   bool zero_init_residual = false;  // last norm weight of each block starts at 0 (Goyal et al. 2017)
   std::string init_from;            // safetensors file to start from; empty: fresh weights
+  // train.kernels: our fused kernels where the CPU has what they need, or LibTorch's operators alone.
+  KernelChoice kernels = KernelChoice::kAuto;
 };
 
 }  // namespace rn::model

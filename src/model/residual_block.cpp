@@ -36,11 +36,10 @@ ResidualBlockImpl::ResidualBlockImpl(std::int64_t in_channels, std::int64_t out_
 }
 
 torch::Tensor ResidualBlockImpl::forward(const torch::Tensor& input) {
-  auto output = bn1_->forward(conv1_->forward(input)).relu_();
-  output = bn2_->forward(conv2_->forward(output));
+  const auto output = bn1_->forward_with(conv1_->forward(input), {.relu = true, .residual = {}});
   const auto shortcut =
       downsample_.is_empty() ? input : downsample_->forward(every_nth_pixel(input, shortcut_step_));
-  return output.add_(shortcut).relu_();
+  return bn2_->forward_with(conv2_->forward(output), {.relu = true, .residual = shortcut});
 }
 
 }  // namespace rn::model

@@ -38,7 +38,7 @@ ResNetImpl::ResNetImpl(const ModelOptions& options, int classes, const std::vect
 
 torch::Tensor ResNetImpl::forward(torch::Tensor images) {
   auto x = images.contiguous(at::MemoryFormat::ChannelsLast);
-  x = bn1_->forward(conv1_->forward(x)).relu_();
+  x = bn1_->forward_with(conv1_->forward(x), {.relu = true, .residual = {}});
   if (imagenet_stem_) x = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
   for (auto& stage : stages_) x = stage->forward(x);
   return fc_->forward(x.mean({2, 3}));

@@ -25,7 +25,7 @@ ConvUnitImpl::ConvUnitImpl(std::int64_t in_channels, std::int64_t out_channels, 
       bn_(register_module("bn", NormLayer(options, out_channels, communicator))) {}
 
 torch::Tensor ConvUnitImpl::forward(const torch::Tensor& input) {
-  return bn_->forward(conv_->forward(input)).relu_();
+  return bn_->forward_with(conv_->forward(input), {.relu = true, .residual = {}});
 }
 
 ResNet9Impl::ResNet9Impl(const ModelOptions& options, int classes, Communicator* communicator) {

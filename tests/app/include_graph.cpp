@@ -13,14 +13,15 @@ using Names = std::set<std::string>;
 
 // What each module may include besides itself.
 const std::map<std::string, Names>& graph() {
-  static const Names all = {"app", "config", "core", "data", "dist", "io", "model", "report", "train"};
+  static const Names all = {"app", "config", "core", "data", "dist", "io", "kernels", "model", "report", "train"};
   static const std::map<std::string, Names> modules = {
       {"core", {}},
       {"io", {"core"}},
+      {"kernels", {"core"}},
       {"config", {"core"}},  // and every module's options.h
       {"dist", {"core"}},
       {"data", {"core", "io"}},
-      {"model", {"core", "io"}},
+      {"model", {"core", "io", "kernels"}},
       {"report", {"core", "io"}},
       {"train", {"core", "io", "dist", "data", "model", "report"}},
       {"app", all},

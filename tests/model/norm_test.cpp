@@ -34,7 +34,9 @@ TEST(NormLayerTest, TrainingWritesTheShardsStatisticsAndLeavesTheRunningOnes) {
 }
 
 TEST(NormLayerTest, OneShardUpdatesRunningStatisticsAsPyTorchDoes) {
-  NormLayer norm(options_for(Norm::kBatch), 4, nullptr);
+  auto options = options_for(Norm::kBatch);
+  options.kernels = KernelChoice::kTorch;  // the same bits; the fused kernels have tests of their own
+  NormLayer norm(options, 4, nullptr);
   torch::nn::BatchNorm2d reference(4);
   const auto x = images(3, 2);
   const auto y = norm->forward(x);
