@@ -36,9 +36,39 @@ std::optional<nlohmann::json> read_json(const std::string& path) {
   const auto* text = reinterpret_cast<const char*>(bytes.data());
   auto parsed = nlohmann::json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded() || !parsed.is_object()) {
-    throw DataError(cat(path, " is not valid JSON. Move the folder aside with run.overwrite=true."));
+    throw DataError(
+        cat(path, " is not valid JSON. Remove it, and the run goes on from its last checkpoint."));
   }
   return parsed;
+}
+
+// What summary.json says of a run that is done.
+struct FinishedRun {
+  std::int64_t steps = -1;  // -1: it is not done
+  std::string results;      // a line per split and set of weights
+};
+
+FinishedRun read_finished(const std::string& dir) {
+  const std::string path = dir + "/" + kSummaryFile;
+  const auto summary = read_json(path);
+  FinishedRun run;
+  if (!summary) return run;
+  try {
+    if (summary->value("status", "") == "done") run.steps = summary->value("steps", std::int64_t{-1});
+    const nlohmann::json evals = summary->value("evals", nlohmann::json::object());
+    for (const auto& [split, by_weights] : evals.items()) {
+      for (const auto& [weights, result] : by_weights.items()) {
+        char number[32];
+        std::snprintf(number, sizeof number, "%.2f", result.value("top1", 0.0));
+        run.results += cat("\n  ", split, " top-1 ", number, " % (", weights, ")");
+      }
+    }
+  } catch (const nlohmann::json::exception&) {
+    throw DataError(cat(path,
+                        " is not a summary as runs write it. Remove it, and the run goes on from its last "
+                        "checkpoint."));
+  }
+  return run;
 }
 
 void move_aside(const std::string& dir) {
@@ -223,8 +253,7 @@ RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, cons
           ": with model.norm: batch the statistics are over each rank's share of a batch, so the numbers "
           "differ from those of an uninterrupted run");
     }
-    const auto summary = read_json(dir_ + "/" + kSummaryFile);
-    if (summary && summary->value("status", "") == "done") finished_steps = summary->value("steps", -1);
+    finished_steps = read_finished(dir_).steps;
   }
   if (!differences.empty()) {
     throw ConfigError(cat("run.dir: ", dir_, " holds another run:", describe_differences(differences), "\n",
@@ -278,19 +307,8 @@ std::optional<std::string> RunFolder::newest_intact() const {
 }
 
 std::string RunFolder::finished_summary() const {
-  const auto summary = read_json(dir_ + "/" + kSummaryFile);
-  std::string text = cat(dir_, " is finished");
-  if (!summary) return text;
-  text += cat(" after ", checkpoint_->step, " steps");
-  const nlohmann::json evals = summary->value("evals", nlohmann::json::object());
-  for (const auto& [split, by_weights] : evals.items()) {
-    for (const auto& [weights, result] : by_weights.items()) {
-      char number[32];
-      std::snprintf(number, sizeof number, "%.2f", result.value("top1", 0.0));
-      text += cat("\n  ", split, " top-1 ", number, " % (", weights, ")");
-    }
-  }
-  return text + "\nTo go on, raise train.epochs or train.max_steps; to start anew, run.overwrite=true.";
+  return cat(dir_, " is finished after ", checkpoint_->step, " steps", read_finished(dir_).results,
+             "\nTo go on, raise train.epochs or train.max_steps; to start anew, run.overwrite=true.");
 }
 
 }  // namespace rn::app

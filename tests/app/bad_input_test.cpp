@@ -144,6 +144,18 @@ TEST_F(BadInputTest, ADamagedCheckpointIsRefusedByName) {
   EXPECT_EQ(losses("run").size(), static_cast<std::size_t>(kSteps));
 }
 
+TEST_F(BadInputTest, ADamagedSummaryIsNamedAndCanBeRemoved) {
+  train_well("run");
+  for (const char* text : {"{", "[1]", R"({"status": 1})", R"({"status": "done", "steps": "many"})",
+                           R"({"status": "done", "steps": 15, "evals": {"test": {"raw": 3}}})"}) {
+    write("run/summary.json", text);
+    expect_error(train("run"), 4, {"run/summary.json", "Remove it"});
+  }
+  fs::remove(path("run/summary.json"));
+  train_well("run");
+  EXPECT_EQ(Json::parse(read("run/summary.json")).at("status"), "done");
+}
+
 TEST_F(BadInputTest, ACheckpointOfAnotherModelIsRefused) {
   train_well("run", {"train.max_steps=1"});
   expect_error(
