@@ -40,6 +40,7 @@ int storage_count(const config::RunConfig& config) {
 }  // namespace
 
 void print_dry_run(const config::RunConfig& config, int world_size, std::ostream& out) {
+  config::check_world(config, world_size);
   dist::SingleCommunicator communicator;
   auto net = model::make_network(config.model, kClasses, config.run.seed, &communicator);
   const auto layers = model::summarize(*net, kCifarSide, kCifarSide);
@@ -59,7 +60,6 @@ void print_dry_run(const config::RunConfig& config, int world_size, std::ostream
   const model::FlatParameters params(*net, communicator, bucket_elements(config.dist));
 
   const bool cifar = config.data.dataset == "cifar10";
-  config::check_world(config, world_size);
   const std::int64_t samples = (cifar ? kCifarTrain : config.data.synthetic_train) - config.data.validation;
   const std::int64_t batch = config::global_batch(config, world_size);
   const train::StepPlan plan(

@@ -77,7 +77,9 @@ Command parse_command(const std::vector<std::string>& arguments) {
   std::string chosen;  // the option that decided the kind
   bool options_end = false;
   for (const auto& argument : arguments) {
-    if (!options_end && argument == "--") {
+    if (argument.empty()) {
+      problems.add("command line", "", "an empty word; is a variable of the shell not set?");
+    } else if (!options_end && argument == "--") {
       options_end = true;
     } else if (!options_end && argument.size() > 1 && argument[0] == '-') {
       const bool names_ranks = argument.starts_with(kDryRunFor);
@@ -93,7 +95,7 @@ Command parse_command(const std::vector<std::string>& arguments) {
       }
     } else if (is_override(argument)) {
       command.overrides.push_back(argument);
-    } else if (command.config_path.empty() && !argument.empty()) {
+    } else if (command.config_path.empty()) {
       command.config_path = argument;
     } else {
       problems.add("command line", "",

@@ -47,6 +47,8 @@ TEST(CommandLineTest, AfterTwoDashesNothingIsAnOption) {
 }
 
 TEST(CommandLineTest, MistakesAreSaidAllAtOnce) {
+  EXPECT_EQ(error_of([] { parse_command({""}); }),
+            "command line: an empty word; is a variable of the shell not set?");
   EXPECT_EQ(error_of([] { parse_command({}); }),
             "command line: no configuration file; usage: rn_dist CONFIG.yaml [key=value ...], or --help");
   EXPECT_EQ(
