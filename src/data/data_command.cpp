@@ -201,10 +201,9 @@ int synth(const Arguments& arguments, std::ostream& out) {
   const auto seed = static_cast<std::uint64_t>(arguments.number("--seed", 0, 0, INT64_MAX));
   const ImageSet train = make_synthetic(train_size, SyntheticSplit::kTrain, seed);
   const ImageSet test = make_synthetic(test_size, SyntheticSplit::kTest, seed);
-  out << "Wrote a SYNTHETIC set: "
-      << write_cifar_binary(train, test, root,
-                            {.replace = arguments.has("--force"), .synthetic = true, .seed = seed})
-      << '\n';
+  const auto written = write_cifar_binary(
+      train, test, root, {.replace = arguments.has("--force"), .synthetic = true, .seed = seed});
+  out << "Wrote a SYNTHETIC set: " << written << '\n';
   return 0;
 }
 
