@@ -3,15 +3,36 @@
 
 #include <torch/torch.h>
 
+#include "model/options.h"
+
 namespace rn::model {
 
-// Square kernel, padding that keeps the size at stride 1, no bias (a norm follows).
-inline torch::nn::Conv2d make_convolution(std::int64_t in_channels, std::int64_t out_channels,
-                                          std::int64_t kernel, std::int64_t stride) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel)
-                               .stride(stride)
-                               .padding(kernel / 2)
-                               .bias(false));
-}
+// Square kernel, padding that keeps the size at stride 1, no bias (a norm follows). The parameter is `weight`
+// [O, I, k, k], channels-last, as in torch.nn.Conv2d.
+//
+// Note [Convolution in bf16]. Under bf16 autocast on a CPU with AMX the weight's gradient is computed by
+// kernels/weight_gradient.h, in float32 throughout: LibTorch's operator rounds it to bf16 first, and takes
+// several times longer. The other two passes are LibTorch's.
+class ConvolutionImpl : public torch::nn::Conv2dImpl {
+ public:
+  ConvolutionImpl(const ModelOptions& model_options, std::int64_t in_channels, std::int64_t out_channels,
+                  std::int64_t kernel, std::int64_t stride);
+
+  // [N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride], rounded up.
+  torch::Tensor forward(const torch::Tensor& input);
+
+ private:
+  const bool own_kernels_;
+};
+TORCH_MODULE(Convolution);
+
+// Whether Note [Convolution in bf16] holds for this input and weight at this moment.
+bool takes_own_weight_gradient(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
+                               std::int64_t padding);
+
+// conv2d of input (any floating type) and float32 weight in bf16, differentiable once in both; the weight's
+// gradient is float32. REQUIRES: takes_own_weight_gradient but for autocast.
+torch::Tensor bf16_convolution(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
+                               std::int64_t padding);
 
 }  // namespace rn::model

@@ -2,8 +2,6 @@
 
 #include <optional>
 
-#include "model/convolution.h"
-
 namespace rn::model {
 namespace {
 
@@ -21,16 +19,16 @@ torch::Tensor every_nth_pixel(const torch::Tensor& input, std::int64_t n) {
 
 ResidualBlockImpl::ResidualBlockImpl(std::int64_t in_channels, std::int64_t out_channels, std::int64_t stride,
                                      const ModelOptions& options, Communicator* communicator)
-    : conv1_(register_module("conv1", make_convolution(in_channels, out_channels, 3, stride))),
+    : conv1_(register_module("conv1", Convolution(options, in_channels, out_channels, 3, stride))),
       shortcut_step_(in_channels < kNarrow ? stride : 1) {
   bn1_ = register_module("bn1", NormLayer(options, out_channels, communicator));
-  conv2_ = register_module("conv2", make_convolution(out_channels, out_channels, 3, 1));
+  conv2_ = register_module("conv2", Convolution(options, out_channels, out_channels, 3, 1));
   bn2_ = register_module("bn2", NormLayer(options, out_channels, communicator));
   if (options.zero_init_residual) torch::nn::init::zeros_(bn2_->weight);
   if (stride != 1 || in_channels != out_channels) {
     downsample_ = register_module(
         "downsample",
-        torch::nn::Sequential(make_convolution(in_channels, out_channels, 1, stride / shortcut_step_),
+        torch::nn::Sequential(Convolution(options, in_channels, out_channels, 1, stride / shortcut_step_),
                               NormLayer(options, out_channels, communicator)));
   }
 }

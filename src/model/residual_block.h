@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "core/communicator.h"
+#include "model/convolution.h"
 #include "model/norm.h"
 #include "model/options.h"
 
@@ -22,7 +23,7 @@ class ResidualBlockImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& input);
 
  private:
-  torch::nn::Conv2d conv1_, conv2_{nullptr};
+  Convolution conv1_, conv2_{nullptr};
   NormLayer bn1_{nullptr}, bn2_{nullptr};
   torch::nn::Sequential downsample_{nullptr};
   const std::int64_t

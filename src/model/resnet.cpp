@@ -1,7 +1,6 @@
 #include "model/resnet.h"
 
 #include "core/error.h"
-#include "model/convolution.h"
 #include "model/residual_block.h"
 
 namespace rn::model {
@@ -20,8 +19,8 @@ ResNetImpl::ResNetImpl(const ModelOptions& options, int classes, const std::vect
                        Communicator* communicator)
     : imagenet_stem_(is_imagenet_stem(options)) {
   std::int64_t channels = options.width;
-  conv1_ = register_module(
-      "conv1", imagenet_stem_ ? make_convolution(3, channels, 7, 2) : make_convolution(3, channels, 3, 1));
+  conv1_ = register_module("conv1", imagenet_stem_ ? Convolution(options, 3, channels, 7, 2)
+                                                   : Convolution(options, 3, channels, 3, 1));
   bn1_ = register_module("bn1", NormLayer(options, channels, communicator));
   for (std::size_t stage = 0; stage < blocks.size(); ++stage) {
     const std::int64_t out_channels = static_cast<std::int64_t>(options.width) << stage;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/communicator.h"
+#include "model/convolution.h"
 #include "model/network.h"
 #include "model/norm.h"
 #include "model/options.h"
@@ -24,7 +25,7 @@ class ResNetImpl : public Network {
 
  private:
   const bool imagenet_stem_;
-  torch::nn::Conv2d conv1_{nullptr};
+  Convolution conv1_{nullptr};
   NormLayer bn1_{nullptr};
   std::vector<torch::nn::Sequential> stages_;
   torch::nn::Linear fc_{nullptr};

@@ -1,7 +1,6 @@
 #include "model/resnet9.h"
 
 #include "core/error.h"
-#include "model/convolution.h"
 
 namespace rn::model {
 namespace {
@@ -21,7 +20,7 @@ void check_options(const ModelOptions& options) {
 
 ConvUnitImpl::ConvUnitImpl(std::int64_t in_channels, std::int64_t out_channels, const ModelOptions& options,
                            Communicator* communicator)
-    : conv_(register_module("conv", make_convolution(in_channels, out_channels, 3, 1))),
+    : conv_(register_module("conv", Convolution(options, in_channels, out_channels, 3, 1))),
       bn_(register_module("bn", NormLayer(options, out_channels, communicator))) {}
 
 torch::Tensor ConvUnitImpl::forward(const torch::Tensor& input) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/communicator.h"
+#include "model/convolution.h"
 #include "model/network.h"
 #include "model/norm.h"
 #include "model/options.h"
@@ -21,7 +22,7 @@ class ConvUnitImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& input);  // [N, C, H, W] -> [N, C', H, W]
 
  private:
-  torch::nn::Conv2d conv_;
+  Convolution conv_;
   NormLayer bn_;
 };
 TORCH_MODULE(ConvUnit);

@@ -13,7 +13,8 @@ using Names = std::set<std::string>;
 
 // What each module may include besides itself.
 const std::map<std::string, Names>& graph() {
-  static const Names all = {"app", "config", "core", "data", "dist", "io", "kernels", "model", "report", "train"};
+  static const Names all = {"app", "config",  "core",  "data",   "dist",
+                            "io",  "kernels", "model", "report", "train"};
   static const std::map<std::string, Names> modules = {
       {"core", {}},
       {"io", {"core"}},

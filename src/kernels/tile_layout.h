@@ -1,0 +1,108 @@
+// Laying out channels-last values for tile products. See Note [Images as the inner dimension].
+//
+// Instructions of AVX-512; for the files that are compiled for it alone, hence the unnamed namespace.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/bfloat16.h"
+
+namespace rn::kernels {
+namespace {
+
+constexpr std::int64_t kTileImages = 32;          // summed over by one tile product
+constexpr std::int64_t kTileChannels = 16;        // rows of one tile, columns of the other
+constexpr std::int64_t kTile = 512;               // bf16 values
+constexpr std::int64_t kPairOfTiles = 2 * kTile;  // of 32 images and 32 channels
+constexpr std::int64_t kPairChannels = 2 * kTileChannels;
+
+struct alignas(64) PermuteIndex {
+  std::int16_t at[32];
+};
+
+// Interleaves the lower (first = 0) or upper (first = 16) halves of two vectors of 32 16-bit values.
+constexpr PermuteIndex interleaving(int first) {
+  PermuteIndex index{};
+  for (int i = 0; i < 16; ++i) {
+    index.at[2 * i] = static_cast<std::int16_t>(first + i);
+    index.at[2 * i + 1] = static_cast<std::int16_t>(32 + first + i);
+  }
+  return index;
+}
+
+// 32 channels of an image pair, as [channel][2]: channels 0 to 15 in `low`, the others in `high`.
+struct ImagePair {
+  __m512i low, high;
+};
+
+// Channels `source[0..31]` of images 2 * pair and 2 * pair + 1, `image_step` values apart; zeros from `count`
+// on.
+inline ImagePair load_pair(const BFloat16* source, std::int64_t image_step, std::int64_t count,
+                           std::int64_t pair) {
+  static constexpr PermuteIndex kLow = interleaving(0), kHigh = interleaving(16);
+  const auto image = [&](std::int64_t n) {
+    return n < count ? _mm512_loadu_si512(source + n * image_step) : _mm512_setzero_si512();
+  };
+  const __m512i a = image(2 * pair), b = image(2 * pair + 1);
+  return {_mm512_permutex2var_epi16(a, _mm512_load_si512(&kLow), b),
+          _mm512_permutex2var_epi16(a, _mm512_load_si512(&kHigh), b)};
+}
+
+// Two tiles [image pair 16][channel 16][2].
+inline void lay_out_pairs(const BFloat16* source, std::int64_t image_step, std::int64_t count,
+                          BFloat16* tiles) {
+  for (std::int64_t pair = 0; pair < kTileImages / 2; ++pair) {
+    const ImagePair values = load_pair(source, image_step, count, pair);
+    _mm512_store_si512(tiles + pair * 32, values.low);
+    _mm512_store_si512(tiles + kTile + pair * 32, values.high);
+  }
+}
+
+// A 16 x 16 matrix of 32-bit values: doubles the transposed blocks four times.
+inline void transpose(__m512i (&row)[16]) {
+  __m512i a[16], b[16];
+  for (int i = 0; i < 8; ++i) {
+    a[2 * i] = _mm512_unpacklo_epi32(row[2 * i], row[2 * i + 1]);
+    a[2 * i + 1] = _mm512_unpackhi_epi32(row[2 * i], row[2 * i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    a[i] = _mm512_shuffle_i32x4(b[i], b[i + 4], 0x88);
+    a[i + 4] = _mm512_shuffle_i32x4(b[i], b[i + 4], 0xdd);
+    a[i + 8] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], 0x88);
+    a[i + 12] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], 0xdd);
+  }
+  for (int i = 0; i < 4; ++i) {
+    row[i] = _mm512_shuffle_i32x4(a[i], a[i + 8], 0x88);
+    row[i + 4] = _mm512_shuffle_i32x4(a[i + 4], a[i + 12], 0x88);
+    row[i + 8] = _mm512_shuffle_i32x4(a[i], a[i + 8], 0xdd);
+    row[i + 12] = _mm512_shuffle_i32x4(a[i + 4], a[i + 12], 0xdd);
+  }
+}
+
+// Two tiles [channel 16][image 32]: image pairs as 32-bit values, transposed.
+inline void lay_out_transposed(const BFloat16* source, std::int64_t image_step, std::int64_t count,
+                               BFloat16* tiles) {
+  __m512i low[16], high[16];
+  for (int pair = 0; pair < 16; ++pair) {
+    const ImagePair values = load_pair(source, image_step, count, pair);
+    low[pair] = values.low;
+    high[pair] = values.high;
+  }
+  transpose(low);
+  transpose(high);
+  for (int channel = 0; channel < 16; ++channel) {
+    _mm512_store_si512(tiles + channel * kTileImages, low[channel]);
+    _mm512_store_si512(tiles + kTile + channel * kTileImages, high[channel]);
+  }
+}
+
+}  // namespace
+}  // namespace rn::kernels

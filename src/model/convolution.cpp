@@ -1,0 +1,119 @@
+#include "model/convolution.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/convolution_backward.h>
+
+#include "core/error.h"
+#include "kernels/amx.h"
+#include "kernels/weight_gradient.h"
+
+namespace rn::model {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+constexpr std::int64_t kFewestImages = 16;  // the kernel computes 32 at a time, however few there are
+
+kernels::ConvolutionShape shape_of(const torch::Tensor& input, const torch::Tensor& weight,
+                                   std::int64_t stride, std::int64_t padding) {
+  return {input.size(0),  input.size(2),  input.size(3), input.size(1),
+          weight.size(0), weight.size(2), stride,        padding};
+}
+
+const kernels::BFloat16* values_of(const torch::Tensor& tensor) {
+  return static_cast<const kernels::BFloat16*>(tensor.const_data_ptr());
+}
+
+torch::Tensor weight_gradient(const torch::Tensor& input, const torch::Tensor& dy,
+                              const torch::Tensor& weight, std::int64_t stride, std::int64_t padding) {
+  const auto shape = shape_of(input, weight, stride, padding);
+  auto gradient = torch::empty(weight.sizes(), weight.options().dtype(torch::kFloat32), kChannelsLast);
+  const kernels::WeightBlocks blocks(shape, at::get_num_threads());
+  float* const dw = gradient.mutable_data_ptr<float>();
+  at::parallel_for(0, blocks.size(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t block = begin; block < end; ++block) {
+      kernels::weight_gradient(shape, values_of(input), values_of(dy), blocks[block], dw);
+    }
+  });
+  return gradient;
+}
+
+class BF16Convolution : public torch::autograd::Function<BF16Convolution> {
+ public:
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input,
+                               const torch::Tensor& weight, std::int64_t stride, std::int64_t padding) {
+    const auto x = input.to(torch::kBFloat16).contiguous(kChannelsLast);
+    const auto w = weight.to(torch::kBFloat16);
+    context->save_for_backward({x, w});
+    context->saved_data["stride"] = stride;
+    context->saved_data["padding"] = padding;
+    context->saved_data["input_type"] = static_cast<std::int64_t>(input.scalar_type());
+    return at::convolution(x, w, {}, {stride, stride}, {padding, padding}, {1, 1}, /*transposed=*/false,
+                           {0, 0},
+                           /*groups=*/1);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    RN_CHECK(!torch::GradMode::is_enabled(), "bf16_convolution is differentiable once only");
+    const auto saved = context->get_saved_variables();
+    const auto &x = saved[0], &w = saved[1];
+    const std::int64_t stride = context->saved_data["stride"].toInt();
+    const std::int64_t padding = context->saved_data["padding"].toInt();
+    const auto dy = gradients[0].to(torch::kBFloat16).contiguous(kChannelsLast);
+    torch::Tensor input_gradient, own_weight_gradient;
+    if (context->needs_input_grad(0)) {
+      input_gradient = std::get<0>(at::convolution_backward(
+          dy, x, w, /*bias_sizes=*/at::OptionalIntArrayRef(), {stride, stride}, {padding, padding}, {1, 1},
+          /*transposed=*/false, {0, 0}, /*groups=*/1, /*output_mask=*/{true, false, false}));
+      input_gradient =
+          input_gradient.to(static_cast<torch::ScalarType>(context->saved_data["input_type"].toInt()));
+    }
+    if (context->needs_input_grad(1)) own_weight_gradient = weight_gradient(x, dy, w, stride, padding);
+    return {input_gradient, own_weight_gradient, {}, {}};
+  }
+};
+
+}  // namespace
+
+ConvolutionImpl::ConvolutionImpl(const ModelOptions& model_options, std::int64_t in_channels,
+                                 std::int64_t out_channels, std::int64_t kernel, std::int64_t stride)
+    : torch::nn::Conv2dImpl(torch::nn::Conv2dOptions(in_channels, out_channels, kernel)
+                                .stride(stride)
+                                .padding(kernel / 2)
+                                .bias(false)),
+      own_kernels_(model_options.kernels == KernelChoice::kAuto) {}
+
+torch::Tensor ConvolutionImpl::forward(const torch::Tensor& input) {
+  const std::int64_t stride = options.stride()->at(0), padding = options.kernel_size()->at(0) / 2;
+  if (own_kernels_ && torch::GradMode::is_enabled() &&
+      takes_own_weight_gradient(input, weight, stride, padding)) {
+    return bf16_convolution(input, weight, stride, padding);
+  }
+  return torch::nn::Conv2dImpl::forward(input);
+}
+
+bool takes_own_weight_gradient(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
+                               std::int64_t padding) {
+  if (!input.is_cpu() || input.dim() != 4 || input.size(0) < kFewestImages ||
+      weight.scalar_type() != torch::kFloat32 || !weight.is_contiguous(kChannelsLast) ||
+      !at::autocast::is_autocast_enabled(at::kCPU) ||
+      at::autocast::get_autocast_dtype(at::kCPU) != torch::kBFloat16) {
+    return false;
+  }
+  return kernels::weight_gradient_takes(shape_of(input, weight, stride, padding)) &&
+         kernels::amx_bf16_available();
+}
+
+torch::Tensor bf16_convolution(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
+                               std::int64_t padding) {
+  RN_CHECK(kernels::amx_bf16_available() &&
+               kernels::weight_gradient_takes(shape_of(input, weight, stride, padding)),
+           "input of shape ", input.sizes(), ", weight of shape ", weight.sizes());
+  return BF16Convolution::apply(input, weight, stride, padding);
+}
+
+}  // namespace rn::model

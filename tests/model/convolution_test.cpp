@@ -1,0 +1,139 @@
+#include "model/convolution.h"
+
+#include <ATen/autocast_mode.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <ostream>
+
+#include "kernels/amx.h"
+#include "model_testing.h"
+
+namespace rn::model {
+namespace {
+
+using testing::relative_error;
+
+class AutocastBF16 {
+ public:
+  AutocastBF16() {
+    at::autocast::set_autocast_dtype(at::kCPU, torch::kBFloat16);
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+  }
+  ~AutocastBF16() {
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    at::autocast::clear_cache();
+  }
+};
+
+struct Shape {
+  std::int64_t n, in, out, size, kernel, stride;
+};
+void PrintTo(const Shape& s, std::ostream* out) {
+  *out << s.n << "x" << s.in << "x" << s.size << "x" << s.size << " to " << s.out << ", kernel " << s.kernel
+       << ", stride " << s.stride;
+}
+
+struct Gradients {
+  torch::Tensor output, input, weight;
+};
+
+class BF16ConvolutionTest : public ::testing::TestWithParam<Shape> {
+ protected:
+  void SetUp() override {
+    if (!kernels::amx_bf16_available()) GTEST_SKIP() << "this CPU has no AMX";
+    torch::manual_seed(7);
+    const auto [n, in, out, size, kernel, stride] = GetParam();
+    // Values of bf16, so that float64 sees the same problem.
+    const auto rounded = [](const torch::Tensor& values) {
+      return values.to(torch::kBFloat16).to(torch::kFloat32).contiguous(at::MemoryFormat::ChannelsLast);
+    };
+    input_ = rounded(torch::randn({n, in, size, size}));
+    weight_ = rounded(torch::randn({out, in, kernel, kernel}) /
+                      std::sqrt(static_cast<double>(in * kernel * kernel)));
+    const std::int64_t smaller = (size + stride - 1) / stride;
+    upstream_ = rounded(torch::randn({n, out, smaller, smaller}));
+  }
+
+  template <class Convolve>
+  Gradients run(torch::ScalarType input_type, torch::ScalarType weight_type, const Convolve& convolve) const {
+    const auto x = input_.to(input_type).requires_grad_(), w = weight_.to(weight_type).requires_grad_();
+    const auto y = convolve(x, w);
+    const auto gradients = torch::autograd::grad({y}, {x, w}, {upstream_.to(y.scalar_type())});
+    return {y, gradients[0], gradients[1]};
+  }
+
+  torch::Tensor input_, weight_, upstream_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Shapes, BF16ConvolutionTest,
+                         ::testing::Values(Shape{32, 32, 64, 8, 3, 1}, Shape{37, 64, 32, 9, 3, 2},
+                                           Shape{16, 64, 128, 6, 1, 2}, Shape{70, 32, 32, 4, 3, 1}));
+
+TEST_P(BF16ConvolutionTest, HasTheGradientsOfFloat64) {
+  const std::int64_t stride = GetParam().stride, padding = GetParam().kernel / 2;
+  const auto exact = run(torch::kFloat64, torch::kFloat64, [&](const auto& x, const auto& w) {
+    return torch::conv2d(x, w, {}, stride, padding);
+  });
+  for (const auto type : {torch::kBFloat16, torch::kFloat32}) {
+    const auto own = run(type, torch::kFloat32, [&](const auto& x, const auto& w) {
+      return bf16_convolution(x, w, stride, padding);
+    });
+    EXPECT_EQ(own.output.scalar_type(), torch::kBFloat16);
+    EXPECT_EQ(own.input.scalar_type(), type);
+    EXPECT_EQ(own.weight.scalar_type(), torch::kFloat32);
+    EXPECT_TRUE(own.weight.is_contiguous(at::MemoryFormat::ChannelsLast));
+    // Rounded to bf16 once: 2^-9 at most, a third of it in the mean. The weight's is not rounded at all.
+    EXPECT_LT(relative_error(own.output, exact.output), 2e-3);
+    EXPECT_LT(relative_error(own.input, exact.input), 2e-3);
+    EXPECT_LT(relative_error(own.weight, exact.weight), 1e-6);
+  }
+}
+
+// What the networks see: the same module with and without own kernels, under autocast.
+TEST_P(BF16ConvolutionTest, AgreesWithItsTwinUnderAutocast) {
+  const auto [n, in, out, size, kernel, stride] = GetParam();
+  ModelOptions options;
+  Convolution own(options, in, out, kernel, stride);
+  options.kernels = KernelChoice::kTorch;
+  Convolution twin(options, in, out, kernel, stride);
+  const auto through = [&](Convolution& convolution) {
+    return run(torch::kFloat32, torch::kFloat32, [&](const auto& x, const auto& w) {
+      convolution->weight = w;
+      const AutocastBF16 autocast;
+      return convolution->forward(x);
+    });
+  };
+  const auto a = through(own), b = through(twin);
+  EXPECT_TRUE(a.output.equal(b.output));
+  EXPECT_LT(relative_error(a.input, b.input), 1e-3);
+  EXPECT_LT(relative_error(a.weight, b.weight), 4e-3);  // the twin's is rounded to bf16
+  EXPECT_GT(relative_error(a.weight, b.weight), 1e-5);  // and so differs: the own kernel was there
+}
+
+TEST_P(BF16ConvolutionTest, ComputesWhatIsAskedForOnly) {
+  const std::int64_t stride = GetParam().stride, padding = GetParam().kernel / 2;
+  const auto x = input_.to(torch::kBFloat16), w = weight_.clone().requires_grad_();
+  bf16_convolution(x, w, stride, padding).backward(upstream_.to(torch::kBFloat16));
+  EXPECT_TRUE(w.grad().defined());
+  EXPECT_FALSE(x.grad().defined());
+}
+
+TEST(ConvolutionDispatchTest, TakesItsOwnPathUnderBF16AutocastOnly) {
+  const auto weight = torch::randn({32, 32, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto images = [](std::int64_t n, std::int64_t channels) { return torch::randn({n, channels, 8, 8}); };
+  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight, 1, 1));  // no autocast
+  const AutocastBF16 autocast;
+  EXPECT_EQ(takes_own_weight_gradient(images(32, 32), weight, 1, 1), kernels::amx_bf16_available());
+  EXPECT_FALSE(takes_own_weight_gradient(images(0, 32), weight, 1, 1));
+  EXPECT_FALSE(takes_own_weight_gradient(images(4, 32), weight, 1, 1));  // too few to be worth it
+  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight.to(torch::kFloat64), 1, 1));
+  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight.contiguous(), 1, 1));
+  EXPECT_FALSE(takes_own_weight_gradient(
+      images(32, 3), torch::randn({32, 3, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast), 1, 1));
+  at::autocast::set_autocast_dtype(at::kCPU, torch::kHalf);
+  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight, 1, 1));
+}
+
+}  // namespace
+}  // namespace rn::model
