@@ -1,9 +1,9 @@
 #include "dist/sum_kernels.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
 
 // Function multiversioning: the loader picks the widest version that the machine has. The resolvers run
@@ -21,15 +21,7 @@ namespace {
 // Elements summed at a time: the accumulator stays in the first-level cache.
 constexpr std::size_t kBlock = 1024;
 
-inline std::uint32_t rounded_bits(std::uint32_t bits) {
-  const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) & 0xffff0000U;
-  const std::uint32_t quiet_nan = (bits & 0xffff0000U) | 0x00400000U;
-  return (bits & 0x7fffffffU) > 0x7f800000U ? quiet_nan : rounded;
-}
-
-inline float round_to_bf16(float value) {
-  return std::bit_cast<float>(rounded_bits(std::bit_cast<std::uint32_t>(value)));
-}
+inline float round_to_bf16(float value) { return to_float(to_bfloat16(value)); }
 
 RN_VECTOR_CLONES void add(float* __restrict sum, const float* __restrict x, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) sum[i] += x[i];
@@ -52,13 +44,13 @@ RN_VECTOR_CLONES void round_all(float* __restrict values, std::size_t n) {
 RN_VECTOR_CLONES void pack(const float* __restrict source, std::uint16_t* __restrict destination,
                            std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
-    destination[i] = static_cast<std::uint16_t>(rounded_bits(std::bit_cast<std::uint32_t>(source[i])) >> 16);
+    destination[i] = to_bfloat16(source[i]).bits;
   }
 }
 RN_VECTOR_CLONES void unpack(const std::uint16_t* __restrict source, float* __restrict destination,
                              std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
-    destination[i] = std::bit_cast<float>(static_cast<std::uint32_t>(source[i]) << 16);
+    destination[i] = to_float(BFloat16{source[i]});
   }
 }
 
@@ -110,14 +102,6 @@ void sum_rounded(std::span<const std::byte* const> sources, std::span<std::byte*
 }
 
 }  // namespace
-
-std::uint16_t bf16_from_float(float value) {
-  return static_cast<std::uint16_t>(rounded_bits(std::bit_cast<std::uint32_t>(value)) >> 16);
-}
-
-float float_from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
 
 void sum_arrays(std::span<const std::byte* const> sources, std::span<std::byte* const> destinations,
                 std::size_t count, DType dtype, Rounding rounding) {

@@ -13,10 +13,6 @@
 
 namespace rn::dist {
 
-// Round to nearest even, NaN stays NaN (quiet), infinities stay.
-std::uint16_t bf16_from_float(float value);
-float float_from_bf16(std::uint16_t bits);
-
 // Where bf16 rounding happens in sum_arrays; both only for float32.
 struct Rounding {
   bool sources = false;  // each source is rounded to bf16 before it is added

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "kernels/bfloat16.h"
+#include "core/bfloat16.h"
 
 namespace rn::kernels {
 

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "kernels/bfloat16.h"
+#include "core/bfloat16.h"
 
 namespace rn::kernels {
 namespace {

@@ -15,7 +15,7 @@
 
 #include <cstdint>
 
-#include "kernels/bfloat16.h"
+#include "core/bfloat16.h"
 #include "kernels/convolution_shape.h"
 
 namespace rn::kernels {

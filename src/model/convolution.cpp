@@ -24,8 +24,8 @@ kernels::ConvolutionShape shape_of(const torch::Tensor& input, const torch::Tens
           weight.size(0), weight.size(2), stride,        padding};
 }
 
-const kernels::BFloat16* values_of(const torch::Tensor& tensor) {
-  return static_cast<const kernels::BFloat16*>(tensor.const_data_ptr());
+const BFloat16* values_of(const torch::Tensor& tensor) {
+  return static_cast<const BFloat16*>(tensor.const_data_ptr());
 }
 
 torch::Tensor weight_gradient(const torch::Tensor& input, const torch::Tensor& dy,

@@ -31,7 +31,7 @@ template <class Body>
 auto with_element(torch::ScalarType dtype, const Body& body) {
   switch (dtype) {
     case torch::kBFloat16:
-      return body(kernels::BFloat16{});
+      return body(BFloat16{});
     case torch::kFloat32:
       return body(float{});
     case torch::kFloat64:
@@ -257,7 +257,7 @@ bool can_fuse_batch_norm(const torch::Tensor& input, const torch::Tensor& weight
     return false;
   }
   if (input.scalar_type() == torch::kBFloat16) {
-    return kernels::avx512_norm_kernels<kernels::BFloat16>() != nullptr;
+    return kernels::avx512_norm_kernels<BFloat16>() != nullptr;
   }
   return input.scalar_type() == torch::kFloat32 && kernels::avx512_norm_kernels<float>() != nullptr;
 }

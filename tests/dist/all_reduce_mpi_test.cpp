@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
 #include "dist/mpi_communicator.h"
 #include "dist/sum_kernels.h"
@@ -48,7 +49,7 @@ class AllReduceTest : public testing::TestWithParam<int> {
   // bf16 where it is asked for. term(rank, i) is a rank's contribution.
   template <typename Term>
   float documented_sum(Term term, std::size_t i, bool bf16) const {
-    const auto round = [&](float x) { return bf16 ? float_from_bf16(bf16_from_float(x)) : x; };
+    const auto round = [&](float x) { return bf16 ? to_float(to_bfloat16(x)) : x; };
     const int per_node = GetParam() == 0 ? world_ : GetParam();
     float sum = 0;
     for (int first = 0; first < world_; first += per_node) {
