@@ -15,7 +15,7 @@ bool cpu_has_it() {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;  // Intel SDM, CPUID leaf 7
   return (edx & kAmxBf16) != 0 && (edx & kAmxTile) != 0 && __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512bw");
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16");
 }
 
 // Linux's Documentation/arch/x86/xstate.rst.

@@ -1,50 +1,14 @@
 // The tile products of weight_gradient.h.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-#include <new>
 
-#include "kernels/tile_layout.h"
+#include "kernels/tiles.h"
 #include "kernels/weight_gradient.h"
 
 namespace rn::kernels {
 namespace {
 
 constexpr std::int64_t kBandPixels = 64;  // output pixels, over rows and groups of images, laid out at a time
-constexpr std::int64_t kTileBytes = 64;   // of a tile's row
-
-// Eight tiles of 16 rows x 64 bytes: Intel SDM, LDTILECFG.
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t bytes_per_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-class TileScope {
- public:
-  TileScope() { _tile_loadconfig(&config_); }
-  ~TileScope() { _tile_release(); }
-  TileScope(const TileScope&) = delete;
-  TileScope& operator=(const TileScope&) = delete;
-
- private:
-  const TileConfig config_;
-};
-
-struct AlignedFree {
-  void operator()(BFloat16* data) const { std::free(data); }
-};
-using Buffer = std::unique_ptr<BFloat16[], AlignedFree>;
-
-Buffer zeroed_buffer(std::int64_t values) {
-  const auto bytes = static_cast<std::size_t>(values) * sizeof(BFloat16);
-  void* const data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  if (data == nullptr) throw std::bad_alloc();
-  std::memset(data, 0, bytes);
-  return Buffer(static_cast<BFloat16*>(data));
-}
 
 // One block of the weight, band after band.
 class BlockGradient {

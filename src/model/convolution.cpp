@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "kernels/amx.h"
+#include "kernels/convolution.h"
 #include "kernels/weight_gradient.h"
 
 namespace rn::model {
@@ -27,6 +28,58 @@ kernels::ConvolutionShape shape_of(const torch::Tensor& input, const torch::Tens
 const BFloat16* values_of(const torch::Tensor& tensor) {
   return static_cast<const BFloat16*>(tensor.const_data_ptr());
 }
+BFloat16* mutable_values_of(const torch::Tensor& tensor) {
+  return static_cast<BFloat16*>(tensor.mutable_data_ptr());
+}
+
+// body(index) for every index below n, on several threads.
+template <class Body>
+void for_each(std::int64_t n, const Body& body) {
+  at::parallel_for(0, n, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) body(i);
+  });
+}
+
+using Pack = void(const kernels::ConvolutionShape&, const BFloat16*, std::int64_t, BFloat16*);
+
+// The convolution `shape` of x, with what `pack` makes of `weight`, a weight of `weight_shape`.
+torch::Tensor small_convolution(const kernels::ConvolutionShape& shape, const torch::Tensor& x,
+                                const kernels::ConvolutionShape& weight_shape, const torch::Tensor& weight,
+                                Pack* pack) {
+  const auto packed = torch::empty({weight.numel()}, weight.options());
+  for_each(shape.out_channels / 32, [&](std::int64_t pair) {
+    pack(weight_shape, values_of(weight), pair, mutable_values_of(packed));
+  });
+  auto y = torch::empty({shape.images, shape.out_channels, shape.out_height(), shape.out_width()},
+                        x.options(), kChannelsLast);
+  const kernels::ConvolutionParts parts(shape, at::get_num_threads());
+  for_each(parts.size(), [&](std::int64_t part) {
+    kernels::small_convolution(shape, values_of(x), values_of(packed), parts[part], mutable_values_of(y));
+  });
+  return y;
+}
+
+torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
+                       std::int64_t padding) {
+  const auto shape = shape_of(x, weight, stride, padding);
+  if (kernels::small_convolution_takes(shape)) {
+    return small_convolution(shape, x, shape, weight, kernels::pack_weight);
+  }
+  return at::convolution(x, weight, {}, {stride, stride}, {padding, padding}, {1, 1}, /*transposed=*/false,
+                         {0, 0}, /*groups=*/1);
+}
+
+torch::Tensor input_gradient(const torch::Tensor& x, const torch::Tensor& dy, const torch::Tensor& weight,
+                             std::int64_t stride, std::int64_t padding) {
+  const auto shape = shape_of(x, weight, stride, padding);
+  if (stride == 1 && kernels::small_convolution_takes(kernels::input_gradient_shape(shape))) {
+    return small_convolution(kernels::input_gradient_shape(shape), dy, shape, weight,
+                             kernels::pack_weight_for_input_gradient);
+  }
+  return std::get<0>(at::convolution_backward(
+      dy, x, weight, /*bias_sizes=*/at::OptionalIntArrayRef(), {stride, stride}, {padding, padding}, {1, 1},
+      /*transposed=*/false, {0, 0}, /*groups=*/1, /*output_mask=*/{true, false, false}));
+}
 
 torch::Tensor weight_gradient(const torch::Tensor& input, const torch::Tensor& dy,
                               const torch::Tensor& weight, std::int64_t stride, std::int64_t padding) {
@@ -34,10 +87,8 @@ torch::Tensor weight_gradient(const torch::Tensor& input, const torch::Tensor& d
   auto gradient = torch::empty(weight.sizes(), weight.options().dtype(torch::kFloat32), kChannelsLast);
   const kernels::WeightBlocks blocks(shape, at::get_num_threads());
   float* const dw = gradient.mutable_data_ptr<float>();
-  at::parallel_for(0, blocks.size(), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t block = begin; block < end; ++block) {
-      kernels::weight_gradient(shape, values_of(input), values_of(dy), blocks[block], dw);
-    }
+  for_each(blocks.size(), [&](std::int64_t block) {
+    kernels::weight_gradient(shape, values_of(input), values_of(dy), blocks[block], dw);
   });
   return gradient;
 }
@@ -52,9 +103,7 @@ class BF16Convolution : public torch::autograd::Function<BF16Convolution> {
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
     context->saved_data["input_type"] = static_cast<std::int64_t>(input.scalar_type());
-    return at::convolution(x, w, {}, {stride, stride}, {padding, padding}, {1, 1}, /*transposed=*/false,
-                           {0, 0},
-                           /*groups=*/1);
+    return convolve(x, w, stride, padding);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -64,16 +113,13 @@ class BF16Convolution : public torch::autograd::Function<BF16Convolution> {
     const std::int64_t stride = context->saved_data["stride"].toInt();
     const std::int64_t padding = context->saved_data["padding"].toInt();
     const auto dy = gradients[0].to(torch::kBFloat16).contiguous(kChannelsLast);
-    torch::Tensor input_gradient, own_weight_gradient;
+    torch::Tensor dx, dw;
     if (context->needs_input_grad(0)) {
-      input_gradient = std::get<0>(at::convolution_backward(
-          dy, x, w, /*bias_sizes=*/at::OptionalIntArrayRef(), {stride, stride}, {padding, padding}, {1, 1},
-          /*transposed=*/false, {0, 0}, /*groups=*/1, /*output_mask=*/{true, false, false}));
-      input_gradient =
-          input_gradient.to(static_cast<torch::ScalarType>(context->saved_data["input_type"].toInt()));
+      const auto type = static_cast<torch::ScalarType>(context->saved_data["input_type"].toInt());
+      dx = input_gradient(x, dy, w, stride, padding).to(type);
     }
-    if (context->needs_input_grad(1)) own_weight_gradient = weight_gradient(x, dy, w, stride, padding);
-    return {input_gradient, own_weight_gradient, {}, {}};
+    if (context->needs_input_grad(1)) dw = weight_gradient(x, dy, w, stride, padding);
+    return {dx, dw, {}, {}};
   }
 };
 

@@ -12,7 +12,8 @@ namespace rn::model {
 //
 // Note [Convolution in bf16]. Under bf16 autocast on a CPU with AMX the weight's gradient is computed by
 // kernels/weight_gradient.h, in float32 throughout: LibTorch's operator rounds it to bf16 first, and takes
-// several times longer. The other two passes are LibTorch's.
+// several times longer. The output and the input's gradient of small images with many channels come from
+// kernels/convolution.h, of others from LibTorch.
 class ConvolutionImpl : public torch::nn::Conv2dImpl {
  public:
   ConvolutionImpl(const ModelOptions& model_options, std::int64_t in_channels, std::int64_t out_channels,

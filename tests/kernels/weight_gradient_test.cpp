@@ -3,29 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <ostream>
-#include <random>
 #include <vector>
 
+#include "convolution_testing.h"
 #include "kernels/amx.h"
 
 namespace rn::kernels {
 
-void PrintTo(const ConvolutionShape& s, std::ostream* out) {
-  *out << s.images << " images " << s.height << "x" << s.width << ", " << s.in_channels << " to "
-       << s.out_channels << " channels, kernel " << s.kernel << ", stride " << s.stride << ", padding "
-       << s.padding;
-}
-
 namespace {
-
-std::vector<BFloat16> random_values(std::int64_t size, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal;
-  std::vector<BFloat16> values(static_cast<std::size_t>(size));
-  for (auto& value : values) value = to_bfloat16(normal(engine));
-  return values;
-}
 
 struct Activations {
   Activations(const ConvolutionShape& s, unsigned seed)
@@ -41,26 +26,15 @@ std::size_t weights_of(const ConvolutionShape& s) {
 // The definition, in float64.
 std::vector<double> by_definition(const ConvolutionShape& s, const Activations& in) {
   std::vector<double> dw(weights_of(s));
-  for (std::int64_t n = 0; n < s.images; ++n) {
-    for (std::int64_t h = 0; h < s.out_height(); ++h) {
-      for (std::int64_t w = 0; w < s.out_width(); ++w) {
-        const BFloat16* const dy =
-            in.dy.data() + ((n * s.out_height() + h) * s.out_width() + w) * s.out_channels;
-        for (std::int64_t kh = 0; kh < s.kernel; ++kh) {
-          for (std::int64_t kw = 0; kw < s.kernel; ++kw) {
-            const std::int64_t row = h * s.stride + kh - s.padding, column = w * s.stride + kw - s.padding;
-            if (row < 0 || row >= s.height || column < 0 || column >= s.width) continue;
-            const BFloat16* const x = in.x.data() + ((n * s.height + row) * s.width + column) * s.in_channels;
-            for (std::int64_t o = 0; o < s.out_channels; ++o) {
-              double* const sum = dw.data() + ((o * s.kernel + kh) * s.kernel + kw) * s.in_channels;
-              const double g = to_float(dy[o]);
-              for (std::int64_t i = 0; i < s.in_channels; ++i) sum[i] += g * to_float(x[i]);
-            }
-          }
-        }
-      }
+  for_products(s, [&](auto n, auto h, auto w, auto kh, auto kw, auto row, auto column) {
+    const BFloat16* const dy = in.dy.data() + ((n * s.out_height() + h) * s.out_width() + w) * s.out_channels;
+    const BFloat16* const x = in.x.data() + ((n * s.height + row) * s.width + column) * s.in_channels;
+    for (std::int64_t o = 0; o < s.out_channels; ++o) {
+      double* const sum = dw.data() + ((o * s.kernel + kh) * s.kernel + kw) * s.in_channels;
+      const double g = to_float(dy[o]);
+      for (std::int64_t i = 0; i < s.in_channels; ++i) sum[i] += g * to_float(x[i]);
     }
-  }
+  });
   return dw;
 }
 

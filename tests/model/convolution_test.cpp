@@ -68,7 +68,9 @@ class BF16ConvolutionTest : public ::testing::TestWithParam<Shape> {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, BF16ConvolutionTest,
                          ::testing::Values(Shape{32, 32, 64, 8, 3, 1}, Shape{37, 64, 32, 9, 3, 2},
-                                           Shape{16, 64, 128, 6, 1, 2}, Shape{70, 32, 32, 4, 3, 1}));
+                                           Shape{16, 64, 128, 6, 1, 2}, Shape{70, 32, 32, 4, 3, 1},
+                                           // small images of many channels
+                                           Shape{33, 128, 160, 4, 3, 1}, Shape{32, 256, 512, 8, 3, 2}));
 
 TEST_P(BF16ConvolutionTest, HasTheGradientsOfFloat64) {
   const std::int64_t stride = GetParam().stride, padding = GetParam().kernel / 2;
@@ -105,7 +107,8 @@ TEST_P(BF16ConvolutionTest, AgreesWithItsTwinUnderAutocast) {
     });
   };
   const auto a = through(own), b = through(twin);
-  EXPECT_TRUE(a.output.equal(b.output));
+  // The same sums in another order, rounded to bf16.
+  EXPECT_LT(relative_error(a.output, b.output), 1e-3);
   EXPECT_LT(relative_error(a.input, b.input), 1e-3);
   EXPECT_LT(relative_error(a.weight, b.weight), 4e-3);  // the twin's is rounded to bf16
   EXPECT_GT(relative_error(a.weight, b.weight), 1e-5);  // and so differs: the own kernel was there

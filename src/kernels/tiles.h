@@ -1,22 +1,60 @@
-// Laying out channels-last values for tile products. See Note [Images as the inner dimension].
+// What the files *_amx.cpp share: the tiles' configuration, and laying out channels-last values for tile
+// products.
 //
-// Instructions of AVX-512; for the files that are compiled for it alone, hence the unnamed namespace.
+// Only these files are compiled for AMX and AVX-512, hence the unnamed namespace: the linker must not hand
+// their code to others.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
 
 #include "core/bfloat16.h"
 
 namespace rn::kernels {
 namespace {
 
+constexpr std::int64_t kTileBytes = 64;           // of a tile's row
 constexpr std::int64_t kTileImages = 32;          // summed over by one tile product
 constexpr std::int64_t kTileChannels = 16;        // rows of one tile, columns of the other
 constexpr std::int64_t kTile = 512;               // bf16 values
 constexpr std::int64_t kPairOfTiles = 2 * kTile;  // of 32 images and 32 channels
 constexpr std::int64_t kPairChannels = 2 * kTileChannels;
+
+// Eight tiles of 16 rows x 64 bytes: Intel SDM, LDTILECFG.
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t bytes_per_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+class TileScope {
+ public:
+  TileScope() { _tile_loadconfig(&config_); }
+  ~TileScope() { _tile_release(); }
+  TileScope(const TileScope&) = delete;
+  TileScope& operator=(const TileScope&) = delete;
+
+ private:
+  const TileConfig config_;
+};
+
+struct AlignedFree {
+  void operator()(BFloat16* data) const { std::free(data); }
+};
+using Buffer = std::unique_ptr<BFloat16[], AlignedFree>;
+
+Buffer zeroed_buffer(std::int64_t values) {
+  const auto bytes = static_cast<std::size_t>(values) * sizeof(BFloat16);
+  void* const data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (data == nullptr) throw std::bad_alloc();
+  std::memset(data, 0, bytes);
+  return Buffer(static_cast<BFloat16*>(data));
+}
 
 struct alignas(64) PermuteIndex {
   std::int16_t at[32];
