@@ -54,6 +54,10 @@ void add_train_options(std::vector<Option>& table) {
                 "Threads per rank; 0: the node's cores divided among its ranks.", between(0, 4096));
   train.flag("drop_last", &TrainOptions::drop_last, "Leave out the smaller last batch of an epoch.")
       .identity = true;
+  train.integer("replica_check_steps", &TrainOptions::replica_check_steps,
+                "Steps between two proofs that all ranks hold the same weights, momentum, averages and "
+                "statistics, besides the one before every checkpoint; 0: that one only.",
+                between(0, kMostSteps));
 
   // Under train, since it is a way to compute, not a property of the model.
   using model::KernelChoice;

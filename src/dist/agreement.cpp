@@ -79,19 +79,6 @@ std::string shown(const std::optional<std::string>& value) {
   return value->substr(0, kShownValue) + "...";
 }
 
-// "rank 3", "ranks 1-3, 7".
-std::string rank_list(const std::vector<std::size_t>& ranks) {
-  std::string text;
-  for (std::size_t i = 0; i < ranks.size();) {
-    std::size_t last = i;
-    while (last + 1 < ranks.size() && ranks[last + 1] == ranks[last] + 1) ++last;
-    text += cat(text.empty() ? "" : ", ", ranks[i]);
-    if (last > i) text += cat("-", ranks[last]);
-    i = last + 1;
-  }
-  return cat(ranks.size() == 1 ? "rank " : "ranks ", text);
-}
-
 // One line about an item, empty if all ranks agree on it.
 std::string difference(const std::vector<Items>& by_rank, const std::string& what) {
   const auto reference = find(by_rank.front(), what);
@@ -126,6 +113,18 @@ void check_agreement(Communicator& host, std::span<const AgreementItem> items) {
   throw EnvironmentError(
       cat("[dist] the ranks of this run differ:", lines,
           "\nAll ranks must run the same build with the same configuration on the same data."));
+}
+
+std::string rank_list(std::span<const std::size_t> ranks) {
+  std::string text;
+  for (std::size_t i = 0; i < ranks.size();) {
+    std::size_t last = i;
+    while (last + 1 < ranks.size() && ranks[last + 1] == ranks[last] + 1) ++last;
+    text += cat(text.empty() ? "" : ", ", ranks[i]);
+    if (last > i) text += cat("-", ranks[last]);
+    i = last + 1;
+  }
+  return cat(ranks.size() == 1 ? "rank " : "ranks ", text);
 }
 
 std::string hash_text(std::uint64_t hash) {

@@ -2,6 +2,7 @@
 // start.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -24,6 +25,9 @@ void check_agreement(Communicator& host, std::span<const AgreementItem> items);
 inline void check_agreement(Communicator& host, std::initializer_list<AgreementItem> items) {
   check_agreement(host, std::span(items.begin(), items.size()));
 }
+
+// Ranks in words: "rank 3", "ranks 1-3, 7". `ranks` ascending.
+std::string rank_list(std::span<const std::size_t> ranks);
 
 // A hash as a value: 16 hexadecimal digits.
 std::string hash_text(std::uint64_t hash);

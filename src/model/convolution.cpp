@@ -135,15 +135,14 @@ ConvolutionImpl::ConvolutionImpl(const ModelOptions& model_options, std::int64_t
 
 torch::Tensor ConvolutionImpl::forward(const torch::Tensor& input) {
   const std::int64_t stride = options.stride()->at(0), padding = options.kernel_size()->at(0) / 2;
-  if (own_kernels_ && torch::GradMode::is_enabled() &&
-      takes_own_weight_gradient(input, weight, stride, padding)) {
+  if (own_kernels_ && can_convolve_in_bf16(input, weight, stride, padding)) {
     return bf16_convolution(input, weight, stride, padding);
   }
   return torch::nn::Conv2dImpl::forward(input);
 }
 
-bool takes_own_weight_gradient(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
-                               std::int64_t padding) {
+bool can_convolve_in_bf16(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
+                          std::int64_t padding) {
   if (!input.is_cpu() || input.dim() != 4 || input.size(0) < kFewestImages ||
       weight.scalar_type() != torch::kFloat32 || !weight.is_contiguous(kChannelsLast) ||
       !at::autocast::is_autocast_enabled(at::kCPU) ||

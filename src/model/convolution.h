@@ -28,11 +28,11 @@ class ConvolutionImpl : public torch::nn::Conv2dImpl {
 TORCH_MODULE(Convolution);
 
 // Whether Note [Convolution in bf16] holds for this input and weight at this moment.
-bool takes_own_weight_gradient(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
-                               std::int64_t padding);
+bool can_convolve_in_bf16(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
+                          std::int64_t padding);
 
 // conv2d of input (any floating type) and float32 weight in bf16, differentiable once in both; the weight's
-// gradient is float32. REQUIRES: takes_own_weight_gradient but for autocast.
+// gradient is float32. REQUIRES: can_convolve_in_bf16 but for autocast.
 torch::Tensor bf16_convolution(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
                                std::int64_t padding);
 

@@ -243,6 +243,22 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
   }
 };
 
+void check_types(const torch::Tensor& input, const torch::Tensor& weight, const torch::Tensor& mean) {
+  RN_CHECK(input.dim() == 4 && input.size(1) == weight.numel() && input.is_contiguous(kChannelsLast),
+           "input of shape ", input.sizes(), " for ", weight.numel(), " channels");
+  const auto type = input.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  RN_CHECK(weight.scalar_type() == type && mean.scalar_type() == type, "parameters of type ",
+           weight.scalar_type(), " for an input of type ", input.scalar_type());
+}
+
+// No undefined tensor where there is none: autograd asks those for their device.
+std::optional<torch::Tensor> residual_like(const torch::Tensor& input, const NormTail& tail) {
+  if (!tail.residual.defined()) return std::nullopt;
+  RN_CHECK(tail.residual.sizes() == input.sizes(), "residual of shape ", tail.residual.sizes(), " for ",
+           input.sizes());
+  return tail.residual.to(input.scalar_type()).contiguous(kChannelsLast);
+}
+
 }  // namespace
 
 torch::Tensor apply_tail(torch::Tensor normed, const NormTail& tail) {
@@ -265,18 +281,23 @@ bool can_fuse_batch_norm(const torch::Tensor& input, const torch::Tensor& weight
 torch::Tensor fused_batch_norm(const torch::Tensor& input, const torch::Tensor& weight,
                                const torch::Tensor& bias, double epsilon, const NormTail& tail,
                                const torch::Tensor& mean, const torch::Tensor& variance, bool plain) {
-  RN_CHECK(input.dim() == 4 && input.size(1) == weight.numel() && input.is_contiguous(kChannelsLast),
-           "input of shape ", input.sizes(), " for ", weight.numel(), " channels");
-  const auto statistics_type = input.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  RN_CHECK(weight.scalar_type() == statistics_type && mean.scalar_type() == statistics_type,
-           "parameters of type ", weight.scalar_type(), " for an input of type ", input.scalar_type());
-  std::optional<torch::Tensor> residual;  // not an undefined tensor: autograd asks those for their device
-  if (tail.residual.defined()) {
-    RN_CHECK(tail.residual.sizes() == input.sizes(), "residual of shape ", tail.residual.sizes(), " for ",
-             input.sizes());
-    residual = tail.residual.to(input.scalar_type()).contiguous(kChannelsLast);
-  }
-  return FusedBatchNorm::apply(input, residual, weight, bias, tail.relu, epsilon, mean, variance, plain);
+  check_types(input, weight, mean);
+  return FusedBatchNorm::apply(input, residual_like(input, tail), weight, bias, tail.relu, epsilon, mean,
+                               variance, plain);
+}
+
+torch::Tensor fused_batch_norm_inference(const torch::Tensor& input, const torch::Tensor& weight,
+                                         const torch::Tensor& bias, double epsilon, const NormTail& tail,
+                                         const torch::Tensor& mean, const torch::Tensor& variance,
+                                         bool plain) {
+  check_types(input, weight, mean);
+  RN_CHECK(!torch::GradMode::is_enabled(), "fused_batch_norm_inference has no gradient");
+  const auto residual = residual_like(input, tail).value_or(torch::Tensor());
+  const auto inverse_std = (variance + epsilon).rsqrt();
+  return with_element(input.scalar_type(), [&]<class T>(T) {
+    const Affine<kernels::NormAccumulator<T>> affine(weight, bias, mean, inverse_std);
+    return run_forward<T>(input, residual, tail.relu, affine, kernels_for<T>(plain));
+  });
 }
 
 }  // namespace rn::model

@@ -29,4 +29,10 @@ torch::Tensor fused_batch_norm(const torch::Tensor& input, const torch::Tensor& 
                                const torch::Tensor& bias, double epsilon, const NormTail& tail,
                                const torch::Tensor& mean, const torch::Tensor& variance, bool plain = false);
 
+// The same with given statistics [C], as in evaluation; not differentiable.
+torch::Tensor fused_batch_norm_inference(const torch::Tensor& input, const torch::Tensor& weight,
+                                         const torch::Tensor& bias, double epsilon, const NormTail& tail,
+                                         const torch::Tensor& mean, const torch::Tensor& variance,
+                                         bool plain = false);
+
 }  // namespace rn::model

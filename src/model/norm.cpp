@@ -26,9 +26,14 @@ NormLayerImpl::NormLayerImpl(const ModelOptions& options, std::int64_t channels,
 }
 
 torch::Tensor NormLayerImpl::forward_with(const torch::Tensor& input, const NormTail& tail) {
-  if (fuse_ && is_training() && can_fuse_batch_norm(input, weight)) {
-    prepare_batch_statistics();
-    return fused_batch_norm(input, weight, bias, kNormEpsilon, tail, batch_mean, batch_var);
+  if (fuse_ && can_fuse_batch_norm(input, weight)) {
+    if (is_training()) {
+      prepare_batch_statistics();
+      return fused_batch_norm(input, weight, bias, kNormEpsilon, tail, batch_mean, batch_var);
+    }
+    if (!torch::GradMode::is_enabled()) {
+      return fused_batch_norm_inference(input, weight, bias, kNormEpsilon, tail, running_mean, running_var);
+    }
   }
   return apply_tail(normalize(input), tail);
 }

@@ -16,9 +16,10 @@ struct TrainOptions {
   PrecisionChoice precision = PrecisionChoice::kAuto;
   int accumulate_steps = 1;
   double label_smoothing = 0.0;
-  double clip_norm = 0.0;  // 0: no clipping
-  int threads = 0;         // per rank; 0: the node's cores divided among its ranks
-  bool drop_last = false;  // leave out the smaller last batch of an epoch
+  double clip_norm = 0.0;                   // 0: no clipping
+  int threads = 0;                          // per rank; 0: the node's cores divided among its ranks
+  bool drop_last = false;                   // leave out the smaller last batch of an epoch
+  std::int64_t replica_check_steps = 1000;  // steps between two replica checks; 0: before checkpoints only
 };
 
 struct OptimizerOptions {

@@ -63,10 +63,10 @@ void TrainState::walk(StateVisitor& visitor) {
   visitor.value("epoch_loss_sum", progress.epoch_loss_sum);
   visitor.value("epoch_correct", progress.epoch_correct);
   visitor.value("epoch_count", progress.epoch_count);
-  visitor.value("epoch_seconds", progress.epoch_seconds);
+  visitor.seconds("epoch_seconds", progress.epoch_seconds);
   visitor.value("best_metric", progress.best_metric);
   visitor.value("best_step", progress.best_step);
-  visitor.value("seconds", progress.seconds);
+  visitor.seconds("seconds", progress.seconds);
   visitor.value("skipped_steps", progress.skipped_steps);
 }
 

@@ -44,6 +44,8 @@ class StateVisitor {
   virtual void tensor(const std::string& file, const std::string& name, torch::Tensor& value) = 0;
   virtual void value(const std::string& name, std::int64_t& value) = 0;
   virtual void value(const std::string& name, double& value) = 0;
+  // A value that each rank measures by its own clock: the one thing in which replicas may differ.
+  virtual void seconds(const std::string& name, double& measured) { value(name, measured); }
 };
 
 class TrainState {

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <thread>
 #include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "io/file_system.h"
 #include "train/checkpoint.h"
+#include "train/replica_check.h"
 #include "train/statistics.h"
 #include "train/torch_message.h"
 
@@ -24,6 +26,8 @@ double seconds_since(Clock::time_point start) {
 // A run with a time limit asks for its stop this long before it, plus twice the slowest checkpoint and twice
 // the slowest step, since a vote takes effect one step late.
 constexpr double kTimeLimitMargin = 5.0;
+// So long the other ranks leave failure.json to the rank that the replica check found, whose place it names.
+constexpr std::chrono::milliseconds kCulpritFirst{250};
 // fp16: the scale cannot go lower; the numbers are not finite for another reason.
 constexpr double kSmallestLossScale = 1.0 / 1024;
 
@@ -150,7 +154,12 @@ void Trainer::run_step(BatchSource& batches) {
     evaluate_all(/*final=*/false);
     agree_on_stop();
   }
-  if (saves || improved_) save_checkpoint(/*must_succeed=*/false);
+  const std::int64_t check_steps = options_.train.replica_check_steps;
+  if (saves || improved_) {
+    save_checkpoint(/*must_succeed=*/false);
+  } else if (!last && check_steps > 0 && progress.step % check_steps == 0) {
+    check_replicas();
+  }
 }
 
 void Trainer::account(const VoteResult& result) {
@@ -269,11 +278,31 @@ EvalResult Trainer::evaluate_set(const std::string& weights, const std::string& 
   return result;
 }
 
+// Collective. What every rank has computed from the same sums must be the same bits; if not, no rank goes on.
+void Trainer::check_replicas() {
+  const auto difference = find_replica_difference(state_, session_.host());
+  if (!difference) return;
+  const auto& culprits = difference->ranks;
+  const auto rank = static_cast<std::size_t>(session_.host().rank());
+  if (!culprits.empty() && std::find(culprits.begin(), culprits.end(), rank) == culprits.end()) {
+    std::this_thread::sleep_for(kCulpritFirst);
+  }
+  const auto last = checkpoints_.last();
+  throw ReplicaError(
+      cat("the replicas differ after step ", state_.progress.step, ": ", difference->message,
+          ". A bit was flipped in memory, or the machines compute differently; if it comes again on the same "
+          "machine, have its memory tested. This state was not saved; ",
+          last ? cat("the same command goes on from the checkpoint of step ", *last)
+               : "the run has no checkpoint yet",
+          "."));
+}
+
 // Rank 0 writes; the others wait, so that a step's collectives never stand against a long write. All ranks
 // learn whether it was written, since the best result is part of their state.
 void Trainer::save_checkpoint(bool must_succeed) {
   const auto started = Clock::now();
   session_.board().enter(dist::Phase::kCheckpoint);
+  check_replicas();
   std::int64_t written = 1;
   if (is_main() && checkpointed_step_ != state_.progress.step) {
     if (options_.check_run_folder) options_.check_run_folder();

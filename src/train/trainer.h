@@ -66,6 +66,7 @@ class Trainer {
   void evaluate_all(bool final);
   void agree_on_stop();
   EvalResult evaluate_set(const std::string& weights, const std::string& split, const data::ImageSet& images);
+  void check_replicas();
   void save_checkpoint(bool must_succeed);
   void export_final_weights();
   ExitCode stop(dist::StopReason reason);

@@ -13,11 +13,12 @@ using namespace testing_support;
 
 // What the contract leaves out of the identity, and where its words are of one kind.
 bool outside_identity(const std::string& key) {
-  static const std::set<std::string> kKeys = {"run.name",      "run.dir",         "run.mode",
-                                              "run.resume",    "run.overwrite",   "run.time_limit",
-                                              "data.root",     "data.workers",    "data.prefetch",
-                                              "train.epochs",  "train.max_steps", "train.accumulate_steps",
-                                              "train.threads", "train.kernels"};
+  static const std::set<std::string> kKeys = {
+      "run.name",      "run.dir",         "run.mode",
+      "run.resume",    "run.overwrite",   "run.time_limit",
+      "data.root",     "data.workers",    "data.prefetch",
+      "train.epochs",  "train.max_steps", "train.accumulate_steps",
+      "train.threads", "train.kernels",   "train.replica_check_steps"};
   return kKeys.contains(key) || key.starts_with("eval.") || key.starts_with("checkpoint.") ||
          key.starts_with("dist.") || key.starts_with("report.");
 }

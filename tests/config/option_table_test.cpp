@@ -100,6 +100,7 @@ TEST(OptionTableTest, HoldsTheKeysOfTheContract) {
                           "train.clip_norm",
                           "train.threads",
                           "train.drop_last",
+                          "train.replica_check_steps",
                           "optimizer.name",
                           "optimizer.lr",
                           "optimizer.momentum",

@@ -125,17 +125,17 @@ TEST_P(BF16ConvolutionTest, ComputesWhatIsAskedForOnly) {
 TEST(ConvolutionDispatchTest, TakesItsOwnPathUnderBF16AutocastOnly) {
   const auto weight = torch::randn({32, 32, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast);
   const auto images = [](std::int64_t n, std::int64_t channels) { return torch::randn({n, channels, 8, 8}); };
-  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight, 1, 1));  // no autocast
+  EXPECT_FALSE(can_convolve_in_bf16(images(32, 32), weight, 1, 1));  // no autocast
   const AutocastBF16 autocast;
-  EXPECT_EQ(takes_own_weight_gradient(images(32, 32), weight, 1, 1), kernels::amx_bf16_available());
-  EXPECT_FALSE(takes_own_weight_gradient(images(0, 32), weight, 1, 1));
-  EXPECT_FALSE(takes_own_weight_gradient(images(4, 32), weight, 1, 1));  // too few to be worth it
-  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight.to(torch::kFloat64), 1, 1));
-  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight.contiguous(), 1, 1));
-  EXPECT_FALSE(takes_own_weight_gradient(
+  EXPECT_EQ(can_convolve_in_bf16(images(32, 32), weight, 1, 1), kernels::amx_bf16_available());
+  EXPECT_FALSE(can_convolve_in_bf16(images(0, 32), weight, 1, 1));
+  EXPECT_FALSE(can_convolve_in_bf16(images(4, 32), weight, 1, 1));  // too few to be worth it
+  EXPECT_FALSE(can_convolve_in_bf16(images(32, 32), weight.to(torch::kFloat64), 1, 1));
+  EXPECT_FALSE(can_convolve_in_bf16(images(32, 32), weight.contiguous(), 1, 1));
+  EXPECT_FALSE(can_convolve_in_bf16(
       images(32, 3), torch::randn({32, 3, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast), 1, 1));
   at::autocast::set_autocast_dtype(at::kCPU, torch::kHalf);
-  EXPECT_FALSE(takes_own_weight_gradient(images(32, 32), weight, 1, 1));
+  EXPECT_FALSE(can_convolve_in_bf16(images(32, 32), weight, 1, 1));
 }
 
 }  // namespace

@@ -127,6 +127,22 @@ TEST_P(FusedBatchNormTest, IsAtLeastAsExactAsItsTwinInBfloat16) {
   }
 }
 
+TEST_P(FusedBatchNormTest, InferenceEqualsItsTwin) {
+  const auto [relu, residual] = GetParam();
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    const Problem problem(type, 12);
+    const auto mean = problem.bias * 0.5, variance = problem.weight * 2;
+    const NormTail tail{relu, residual ? problem.residual : torch::Tensor()};
+    const torch::NoGradGuard no_grad;
+    const auto twin = apply_tail(at::batch_norm(problem.input, problem.weight, problem.bias, mean, variance,
+                                                false, 0.0, kNormEpsilon, false),
+                                 tail);
+    const auto fused = fused_batch_norm_inference(problem.input, problem.weight, problem.bias, kNormEpsilon,
+                                                  tail, mean, variance, /*plain=*/true);
+    EXPECT_LT(relative_error(fused, twin), type == torch::kFloat32 ? 1e-6 : 1e-14);
+  }
+}
+
 // Independent of any other implementation: the gradient along random directions by central differences.
 TEST_P(FusedBatchNormTest, HasTheGradientThatDifferencesShow) {
   const auto [relu, residual] = GetParam();
@@ -216,6 +232,11 @@ TEST(FusedBatchNormDispatchTest, WhatItCannotTakeGoesOperatorByOperator) {
     const NormTail tail{true, input};
     EXPECT_LT(relative_error(chosen->forward_with(input, tail), torch_only->forward_with(input, tail)), 1e-6);
     EXPECT_LT(relative_error(chosen->batch_var, torch_only->batch_var), 1e-6);
+    chosen->eval();
+    torch_only->eval();
+    EXPECT_LT(relative_error(chosen->forward_with(input, tail), torch_only->forward_with(input, tail)), 1e-6);
+    const torch::NoGradGuard no_grad;
+    EXPECT_LT(relative_error(chosen->forward_with(input, tail), torch_only->forward_with(input, tail)), 1e-6);
   }
 }
 

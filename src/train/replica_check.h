@@ -1,0 +1,33 @@
+// The replica check: whether all ranks hold the same bits of everything that a run is.
+//
+// Replicas start equal and apply the same sums, so they stay equal; a flipped bit in one rank's memory, or a
+// machine that computes differently, shows here, before it can reach a checkpoint.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/communicator.h"
+#include "train/train_state.h"
+
+namespace rn::train {
+
+struct ReplicaDifference {
+  // The first tensor or value of the walk that differs, by its place in a checkpoint: "model/conv1.weight",
+  // "optimizer/momentum.fc.bias", "best_step".
+  std::string name;
+  // The ranks that stand against more than half of all ranks; empty where no such majority agrees.
+  std::vector<std::size_t> ranks;
+  // "model/conv1.weight of rank 2 differs from that of the other 3 ranks; 1 of 190 tensors and values
+  // differs".
+  std::string message;
+};
+
+// Collective over `host`: every rank hashes each tensor and value of the walk but its clocks, and one
+// all_gather compares them. The same answer on every rank, nothing if all agree. Nothing is done with one
+// rank. Changes no state.
+std::optional<ReplicaDifference> find_replica_difference(TrainState& state, Communicator& host);
+
+}  // namespace rn::train
