@@ -65,7 +65,7 @@ void add_train_options(std::vector<Option>& table) {
   SectionBuilder model(table, "train", &RunConfig::model, false);
   model.choice(
       "kernels", &ModelOptions::kernels,
-      "auto: rn_dist's own kernels where the CPU has AVX-512 or AMX for them; torch: LibTorch's operators.",
+      "auto: rn_dist's own kernels where the CPU has AVX-512 with bf16, and AMX; torch: LibTorch's operators.",
       {{"auto", KernelChoice::kAuto}, {"torch", KernelChoice::kTorch}});
 
   using train::OptimizerOptions;

@@ -27,6 +27,8 @@ class PartOfConvolution {
 
   void run() {
     lay_out_inputs();
+    settle(inputs_.get());
+    settle(packed_);
     const TileScope tiles;
     for (std::int64_t pair = part_.pair_begin; pair < part_.pair_end; ++pair) {
       for (std::int64_t row = 0; row < shape_.out_height(); ++row) {

@@ -5,6 +5,9 @@
 
 namespace rn::kernels {
 
+// Channels come in blocks of two tiles, 16 each.
+inline constexpr std::int64_t kChannelBlock = 32;
+
 struct ConvolutionShape {
   std::int64_t images, height, width;      // of the input
   std::int64_t in_channels, out_channels;  // one group

@@ -1,22 +1,14 @@
-// The AVX-512 instance of norm_loops.h: 16 channels at a time.
-#include "kernels/norm_kernels.h"
+// The AVX-512 instance of norm_loops.h: 16 channels at a time. Tables only, ready at compile time: no code of
+// this file runs unless one of their entries is called.
+#include "kernels/norm_kernels_avx512.h"
 
-#if defined(__AVX512F__) && defined(__AVX512BF16__)
 #include <immintrin.h>
 
+#include "kernels/norm_kernels.h"
 #include "kernels/norm_loops.h"
-#endif
 
 namespace rn::kernels {
-
-#if defined(__AVX512F__) && defined(__AVX512BF16__)
 namespace {
-
-bool cpu_has_it() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512bf16");
-}
 
 struct Avx512;
 
@@ -57,32 +49,9 @@ struct BFloat16Lanes : FloatLanes {
 
 }  // namespace
 
-template <>
-const NormKernels<BFloat16>* avx512_norm_kernels() {
-  static const NormKernels<BFloat16> kernels =
-      make_norm_kernels<BFloat16Lanes, ScalarLanes<BFloat16, Avx512>>();
-  static const bool usable = cpu_has_it();
-  return usable ? &kernels : nullptr;
-}
-
-template <>
-const NormKernels<float>* avx512_norm_kernels() {
-  static const NormKernels<float> kernels = make_norm_kernels<Float32Lanes, ScalarLanes<float, Avx512>>();
-  static const bool usable = cpu_has_it();
-  return usable ? &kernels : nullptr;
-}
-
-#else
-
-template <>
-const NormKernels<BFloat16>* avx512_norm_kernels() {
-  return nullptr;
-}
-template <>
-const NormKernels<float>* avx512_norm_kernels() {
-  return nullptr;
-}
-
-#endif
+constinit const NormKernels<BFloat16> kAvx512BFloat16NormKernels =
+    make_norm_kernels<BFloat16Lanes, ScalarLanes<BFloat16, Avx512>>();
+constinit const NormKernels<float> kAvx512FloatNormKernels =
+    make_norm_kernels<Float32Lanes, ScalarLanes<float, Avx512>>();
 
 }  // namespace rn::kernels

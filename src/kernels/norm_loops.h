@@ -21,23 +21,25 @@ struct NormLoops {
 
   // The sums of kUnroll vectors of channels stay in registers down all the rows.
   template <int kUnroll>
-  static void moments(const T* x, std::int64_t rows, std::int64_t channels, const A* shift, A* sum,
-                      A* squares) {
-    V k[kUnroll], s[kUnroll], q[kUnroll];
+  static void moments(const T* x, std::int64_t rows, std::int64_t channels, A* mean, A* distances) {
+    V shift[kUnroll], s[kUnroll], q[kUnroll];
     for (int u = 0; u < kUnroll; ++u) {
-      k[u] = Lanes::load_accumulator(shift + u * Lanes::kWidth);
+      shift[u] = Lanes::load(x + u * Lanes::kWidth);
       s[u] = q[u] = Lanes::set(0);
     }
-    for (std::int64_t row = 0; row < rows; ++row, x += channels) {
+    for (std::int64_t row = 1; row < rows; ++row) {
       for (int u = 0; u < kUnroll; ++u) {
-        const V d = Lanes::sub(Lanes::load(x + u * Lanes::kWidth), k[u]);
+        const V d = Lanes::sub(Lanes::load(x + row * channels + u * Lanes::kWidth), shift[u]);
         s[u] = Lanes::add(s[u], d);
         q[u] = Lanes::fma(d, d, q[u]);
       }
     }
+    const V share = Lanes::set(1 / static_cast<A>(rows));
     for (int u = 0; u < kUnroll; ++u) {
-      Lanes::store_accumulator(sum + u * Lanes::kWidth, s[u]);
-      Lanes::store_accumulator(squares + u * Lanes::kWidth, q[u]);
+      const V m = Lanes::fma(s[u], share, Lanes::set(0));  // about the first row
+      Lanes::store_accumulator(mean + u * Lanes::kWidth, Lanes::add(shift[u], m));
+      Lanes::store_accumulator(distances + u * Lanes::kWidth,
+                               Lanes::sub(q[u], Lanes::fma(s[u], m, Lanes::set(0))));
     }
   }
 
@@ -127,16 +129,15 @@ void for_channels(std::int64_t channels, const Body& body) {
 
 // The entry points, for one vector type and the scalar one that finishes odd channel counts.
 template <class Lanes, class Tail>
-NormKernels<typename Lanes::Element> make_norm_kernels() {
+constexpr NormKernels<typename Lanes::Element> make_norm_kernels() {
   using T = typename Lanes::Element;
   using A = typename Lanes::Accumulator;
   using Kernels = NormKernels<T>;
   using Mask = typename Kernels::Mask;
-  Kernels kernels;
-  kernels.moments = [](const T* x, std::int64_t rows, std::int64_t channels, const A* shift, A* sum,
-                       A* squares) {
+  Kernels kernels{};
+  kernels.moments = [](const T* x, std::int64_t rows, std::int64_t channels, A* mean, A* distances) {
     for_channels<Lanes, Tail>(channels, [&]<class L, int kUnroll>(std::int64_t c) {
-      NormLoops<L>::template moments<kUnroll>(x + c, rows, channels, shift + c, sum + c, squares + c);
+      NormLoops<L>::template moments<kUnroll>(x + c, rows, channels, mean + c, distances + c);
     });
   };
   kernels.forward = [](const T* x, const T* residual, std::int64_t rows, std::int64_t channels,

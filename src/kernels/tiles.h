@@ -1,8 +1,8 @@
 // What the files *_amx.cpp share: the tiles' configuration, and laying out channels-last values for tile
 // products.
 //
-// Only these files are compiled for AMX and AVX-512, hence the unnamed namespace: the linker must not hand
-// their code to others.
+// Only these files are compiled for AMX and AVX-512, hence the unnamed namespace: the linker shall not hand
+// this code to others.
 #pragma once
 
 #include <immintrin.h>
@@ -32,9 +32,16 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+// GCC's tile intrinsics do not say which memory they read: what was stored there must have been stored by
+// now.
+inline void settle(const void* memory) { __asm__ volatile("" : : "r"(memory) : "memory"); }
+
 class TileScope {
  public:
-  TileScope() { _tile_loadconfig(&config_); }
+  TileScope() {
+    settle(&config_);
+    _tile_loadconfig(&config_);
+  }
   ~TileScope() { _tile_release(); }
   TileScope(const TileScope&) = delete;
   TileScope& operator=(const TileScope&) = delete;

@@ -7,28 +7,27 @@
 namespace rn::kernels {
 namespace {
 
-constexpr std::int64_t kGranule = 32;
 constexpr std::int64_t kWidest = 128;
 
 }  // namespace
 
-bool weight_gradient_takes(const ConvolutionShape& shape) {
+bool weight_gradient_supports(const ConvolutionShape& shape) {
   return (shape.kernel == 1 || shape.kernel == 3) && shape.in_channels > 0 && shape.out_channels > 0 &&
-         shape.in_channels % kGranule == 0 && shape.out_channels % kGranule == 0 && shape.stride >= 1 &&
-         shape.padding >= 0 && shape.padding < shape.kernel && shape.out_height() > 0 &&
+         shape.in_channels % kChannelBlock == 0 && shape.out_channels % kChannelBlock == 0 &&
+         shape.stride >= 1 && shape.padding >= 0 && shape.padding < shape.kernel && shape.out_height() > 0 &&
          shape.out_width() > 0;
 }
 
 // Output channels first: each of their blocks lays out all of its input channels once.
 WeightBlocks::WeightBlocks(const ConvolutionShape& shape, int threads)
     : out_channels_(shape.out_channels), in_channels_(shape.in_channels) {
-  RN_CHECK(threads > 0 && weight_gradient_takes(shape));
-  const std::int64_t share = out_channels_ / threads / kGranule * kGranule;
-  out_width_ = std::clamp(share, kGranule, kWidest);
+  RN_CHECK(threads > 0 && weight_gradient_supports(shape));
+  const std::int64_t share = out_channels_ / threads / kChannelBlock * kChannelBlock;
+  out_width_ = std::clamp(share, kChannelBlock, kWidest);
   out_blocks_ = (out_channels_ + out_width_ - 1) / out_width_;
-  const std::int64_t granules = in_channels_ / kGranule;
-  const std::int64_t cuts = std::clamp<std::int64_t>(threads / out_blocks_, 1, granules);
-  in_width_ = (granules + cuts - 1) / cuts * kGranule;
+  const std::int64_t blocks = in_channels_ / kChannelBlock;
+  const std::int64_t cuts = std::clamp<std::int64_t>((threads + out_blocks_ - 1) / out_blocks_, 1, blocks);
+  in_width_ = (blocks + cuts - 1) / cuts * kChannelBlock;
   in_blocks_ = (in_channels_ + in_width_ - 1) / in_width_;
 }
 
@@ -36,11 +35,5 @@ WeightBlock WeightBlocks::operator[](std::int64_t index) const {
   const std::int64_t out = index / in_blocks_ * out_width_, in = index % in_blocks_ * in_width_;
   return {out, std::min(out + out_width_, out_channels_), in, std::min(in + in_width_, in_channels_)};
 }
-
-#if !defined(RN_HAVE_AMX)
-void weight_gradient(const ConvolutionShape&, const BFloat16*, const BFloat16*, const WeightBlock&, float*) {
-  throw InternalError("weight_gradient: this build has no AMX");
-}
-#endif
 
 }  // namespace rn::kernels

@@ -2,15 +2,14 @@
 //
 //   dw[o][kh][kw][i] = sum over images n and output pixels (h, w) of dy[n][h][w][o] * x[n][h'][w'][i]
 //
-// with h' = h * stride + kh - padding, likewise w', terms outside of the image left out: for each of the
-// kernel's taps a matrix product over images and pixels.
+// with h' = h * stride + kh - padding, likewise w', x zero outside of the image: for each of the kernel's
+// taps a matrix product over images and pixels.
 //
 // Note [Images as the inner dimension]. A tile product sums over 32 values that one tile holds side by side
 // and the other in pairs, while channels-last activations have channels side by side. Both are therefore laid
 // out anew, 32 images of one pixel at a time: dy transposed to [channel][image], x to [image
-// pair][channel][2]. With images as the summed dimension a tap is a mere shift of the pixel, and the kernel's
-// border costs nothing. A band of output rows at a time, so that what was laid out stays in the second-level
-// cache.
+// pair][channel][2]. With images as the summed dimension a tap is a mere shift of the pixel. A band of output
+// rows at a time, which stays in the second-level cache while up to about 256 channels are laid out.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +19,9 @@
 
 namespace rn::kernels {
 
-// Whether weight_gradient takes the shape: kernel 1 or 3, channels in multiples of 32. Needs
+// Whether weight_gradient computes this shape: kernel 1 or 3, channels in multiples of 32. Needs
 // amx_bf16_available(). Fewer than 32 images cost as much as 32.
-bool weight_gradient_takes(const ConvolutionShape& shape);
+bool weight_gradient_supports(const ConvolutionShape& shape);
 
 // A part of the weight: the work of one thread. The parts' results do not depend on how the weight is cut.
 struct WeightBlock {
@@ -30,8 +29,7 @@ struct WeightBlock {
   std::int64_t in_begin, in_end;
 };
 
-// Cuts the weight into at least `threads` blocks where it is large enough, but none of more output channels
-// than its laid-out gradient fits the cache for.
+// Cuts the weight into at least `threads` blocks where it is large enough.
 class WeightBlocks {
  public:
   WeightBlocks(const ConvolutionShape& shape, int threads);
@@ -44,7 +42,7 @@ class WeightBlocks {
 
 // Writes the block of `dw` [out_channels][kernel][kernel][in_channels], on the calling thread. x
 // [images][height][width][in_channels], dy [images][out_height][out_width][out_channels], dense, images > 0.
-// REQUIRES: weight_gradient_takes(shape), amx_bf16_available().
+// REQUIRES: weight_gradient_supports(shape), amx_bf16_available().
 void weight_gradient(const ConvolutionShape& shape, const BFloat16* x, const BFloat16* dy,
                      const WeightBlock& block, float* dw);
 

@@ -39,6 +39,8 @@ class BlockGradient {
                         std::min(rows_, shape_.out_height() - row)};
         lay_out_outputs(band);
         next_input_row = lay_out_inputs(band, next_input_row);
+        settle(inputs_.get());
+        settle(outputs_.get());
         multiply(band);
       }
     }

@@ -6,8 +6,8 @@
 #include <ATen/ops/convolution_backward.h>
 
 #include "core/error.h"
-#include "kernels/amx.h"
 #include "kernels/convolution.h"
+#include "kernels/cpu_features.h"
 #include "kernels/weight_gradient.h"
 
 namespace rn::model {
@@ -47,7 +47,7 @@ torch::Tensor small_convolution(const kernels::ConvolutionShape& shape, const to
                                 const kernels::ConvolutionShape& weight_shape, const torch::Tensor& weight,
                                 Pack* pack) {
   const auto packed = torch::empty({weight.numel()}, weight.options());
-  for_each(shape.out_channels / 32, [&](std::int64_t pair) {
+  for_each(shape.out_channels / kernels::kChannelBlock, [&](std::int64_t pair) {
     pack(weight_shape, values_of(weight), pair, mutable_values_of(packed));
   });
   auto y = torch::empty({shape.images, shape.out_channels, shape.out_height(), shape.out_width()},
@@ -62,7 +62,7 @@ torch::Tensor small_convolution(const kernels::ConvolutionShape& shape, const to
 torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
                        std::int64_t padding) {
   const auto shape = shape_of(x, weight, stride, padding);
-  if (kernels::small_convolution_takes(shape)) {
+  if (kernels::small_convolution_pays(shape)) {
     return small_convolution(shape, x, shape, weight, kernels::pack_weight);
   }
   return at::convolution(x, weight, {}, {stride, stride}, {padding, padding}, {1, 1}, /*transposed=*/false,
@@ -72,7 +72,7 @@ torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight, std:
 torch::Tensor input_gradient(const torch::Tensor& x, const torch::Tensor& dy, const torch::Tensor& weight,
                              std::int64_t stride, std::int64_t padding) {
   const auto shape = shape_of(x, weight, stride, padding);
-  if (stride == 1 && kernels::small_convolution_takes(kernels::input_gradient_shape(shape))) {
+  if (stride == 1 && kernels::small_convolution_pays(kernels::input_gradient_shape(shape))) {
     return small_convolution(kernels::input_gradient_shape(shape), dy, shape, weight,
                              kernels::pack_weight_for_input_gradient);
   }
@@ -98,7 +98,7 @@ class BF16Convolution : public torch::autograd::Function<BF16Convolution> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input,
                                const torch::Tensor& weight, std::int64_t stride, std::int64_t padding) {
     const auto x = input.to(torch::kBFloat16).contiguous(kChannelsLast);
-    const auto w = weight.to(torch::kBFloat16);
+    const auto w = weight.to(torch::kBFloat16).contiguous(kChannelsLast);
     context->save_for_backward({x, w});
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
@@ -149,14 +149,15 @@ bool can_convolve_in_bf16(const torch::Tensor& input, const torch::Tensor& weigh
       at::autocast::get_autocast_dtype(at::kCPU) != torch::kBFloat16) {
     return false;
   }
-  return kernels::weight_gradient_takes(shape_of(input, weight, stride, padding)) &&
+  return kernels::weight_gradient_supports(shape_of(input, weight, stride, padding)) &&
          kernels::amx_bf16_available();
 }
 
 torch::Tensor bf16_convolution(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
                                std::int64_t padding) {
-  RN_CHECK(kernels::amx_bf16_available() &&
-               kernels::weight_gradient_takes(shape_of(input, weight, stride, padding)),
+  RN_CHECK(kernels::amx_bf16_available() && input.is_cpu() && input.dim() == 4 && input.size(0) > 0 &&
+               weight.scalar_type() == torch::kFloat32 &&
+               kernels::weight_gradient_supports(shape_of(input, weight, stride, padding)),
            "input of shape ", input.sizes(), ", weight of shape ", weight.sizes());
   return BF16Convolution::apply(input, weight, stride, padding);
 }

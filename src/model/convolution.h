@@ -11,9 +11,10 @@ namespace rn::model {
 // [O, I, k, k], channels-last, as in torch.nn.Conv2d.
 //
 // Note [Convolution in bf16]. Under bf16 autocast on a CPU with AMX the weight's gradient is computed by
-// kernels/weight_gradient.h, in float32 throughout: LibTorch's operator rounds it to bf16 first, and takes
-// several times longer. The output and the input's gradient of small images with many channels come from
-// kernels/convolution.h, of others from LibTorch.
+// kernels/weight_gradient.h, from bf16 operands in float32: LibTorch's operator rounds the result to bf16,
+// and takes several times longer. The output and the input's gradient of small images with many channels come
+// from kernels/convolution.h, of others from LibTorch. Shards of fewer than 16 images are LibTorch's
+// altogether, so that the rounding of a step depends on the size of its shards.
 class ConvolutionImpl : public torch::nn::Conv2dImpl {
  public:
   ConvolutionImpl(const ModelOptions& model_options, std::int64_t in_channels, std::int64_t out_channels,

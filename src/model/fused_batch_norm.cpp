@@ -2,7 +2,9 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <optional>
 #include <vector>
 
@@ -53,13 +55,17 @@ struct Rows {
         count(x.numel() / x.size(1)),
         blocks((count - 1) / kernels::kNormBlockRows + 1) {}
 
+  std::int64_t size_of(std::int64_t block) const {
+    return std::min(kernels::kNormBlockRows, count - block * kernels::kNormBlockRows);
+  }
+
   // body(block, first row, rows) on several threads.
   template <class Body>
   void for_blocks(const Body& body) const {
     at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t block = begin; block < end; ++block) {
         const std::int64_t first = block * kernels::kNormBlockRows;
-        body(block, first, std::min(kernels::kNormBlockRows, count - first));
+        body(block, first, size_of(block));
       }
     });
   }
@@ -67,11 +73,11 @@ struct Rows {
   const std::int64_t channels, count, blocks;
 };
 
-// Two sums per channel, collected per block and added in the order of the blocks.
+// Two numbers per channel and block.
 template <class A>
-class BlockSums {
+class BlockValues {
  public:
-  explicit BlockSums(const Rows& rows)
+  explicit BlockValues(const Rows& rows)
       : channels_(rows.channels), values_(static_cast<std::size_t>(2 * rows.blocks * rows.channels)) {}
   A* first(std::int64_t block) { return values_.data() + 2 * block * channels_; }
   A* second(std::int64_t block) { return first(block) + channels_; }
@@ -79,6 +85,7 @@ class BlockSums {
   struct Totals {
     std::vector<double> first, second;
   };
+  // Their sums, in the order of the blocks.
   Totals totals() const {
     const auto channels = static_cast<std::size_t>(channels_);
     Totals totals{std::vector<double>(channels), std::vector<double>(channels)};
@@ -120,23 +127,32 @@ torch::Tensor measure(const torch::Tensor& x, double epsilon, const kernels::Nor
   using A = kernels::NormAccumulator<T>;
   const Rows rows(x);
   const T* const values = data_of<T>(x);
-  const auto shift = x.select(0, 0).select(1, 0).select(1, 0).to(mean.scalar_type()).contiguous();  // row 0
-  BlockSums<A> sums(rows);
+  BlockValues<A> moments(rows);
   rows.for_blocks([&](std::int64_t block, std::int64_t first, std::int64_t count) {
-    kernel.moments(values + first * rows.channels, count, rows.channels, data_of<A>(shift), sums.first(block),
-                   sums.second(block));
+    kernel.moments(values + first * rows.channels, count, rows.channels, moments.first(block),
+                   moments.second(block));
   });
-  const auto totals = sums.totals();
+  // The blocks' moments are joined as in Chan et al. 1983: nothing cancels, whatever the blocks' means are.
+  const auto channels = static_cast<std::size_t>(rows.channels);
+  std::vector<double> joined_mean(channels), distances(channels);
+  double seen = 0;
+  for (std::int64_t block = 0; block < rows.blocks; ++block) {
+    const auto count = static_cast<double>(rows.size_of(block));
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double step = moments.first(block)[c] - joined_mean[c];
+      joined_mean[c] += step * (count / (seen + count));
+      const double within = moments.second(block)[c];
+      distances[c] += (within < 0 ? 0.0 : within) + step * step * (seen * count / (seen + count));
+    }
+    seen += count;
+  }
   auto inverse_std = torch::empty_like(mean);
-  const auto n = static_cast<double>(rows.count);
-  for (std::int64_t c = 0; c < rows.channels; ++c) {
-    const double distance = totals.first[c] / n;  // of the mean from the shift
-    const double squares = totals.second[c] - totals.first[c] * distance;
-    // Not a number where a value is not finite, and never below 0 for rounding: max() would hide a NaN.
-    const double sum = std::isfinite(squares) ? std::max(squares, 0.0) : std::nan("");
-    data_of<A>(mean)[c] = static_cast<A>(data_of<A>(shift)[c] + distance);
-    data_of<A>(variance)[c] = static_cast<A>(sum / std::max(n - 1, 1.0));
-    data_of<A>(inverse_std)[c] = static_cast<A>(1 / std::sqrt(sum / n + epsilon));
+  for (std::size_t c = 0; c < channels; ++c) {
+    data_of<A>(mean)[c] = static_cast<A>(joined_mean[c]);
+    data_of<A>(variance)[c] = static_cast<A>(distances[c] / std::max(seen - 1, 1.0));
+    // Infinite distances come from an infinite value: no output may look sound.
+    data_of<A>(inverse_std)[c] = static_cast<A>(
+        std::isfinite(distances[c]) ? 1 / std::sqrt(distances[c] / seen + epsilon) : std::nan(""));
   }
   return inverse_std;
 }
@@ -176,7 +192,7 @@ Gradients run_backward(const torch::Tensor& dy, const torch::Tensor& x, const to
   // Without a relu the residual's gradient is dy itself.
   if (residual) gradients.residual = relu ? torch::empty_like(x) : dy;
 
-  BlockSums<A> sums(rows);
+  BlockValues<A> sums(rows);
   rows.for_blocks([&](std::int64_t block, std::int64_t first, std::int64_t count) {
     const std::int64_t at = first * rows.channels;
     T* const dresidual = residual && relu ? data_of<T>(gradients.residual) + at : nullptr;
@@ -243,12 +259,17 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
   }
 };
 
-void check_types(const torch::Tensor& input, const torch::Tensor& weight, const torch::Tensor& mean) {
-  RN_CHECK(input.dim() == 4 && input.size(1) == weight.numel() && input.is_contiguous(kChannelsLast),
-           "input of shape ", input.sizes(), " for ", weight.numel(), " channels");
+void check(const torch::Tensor& input, std::initializer_list<torch::Tensor> per_channel, bool plain) {
+  RN_CHECK(input.is_cpu() && input.dim() == 4 && input.numel() > 0 && input.is_contiguous(kChannelsLast),
+           "input of shape ", input.sizes());
   const auto type = input.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  RN_CHECK(weight.scalar_type() == type && mean.scalar_type() == type, "parameters of type ",
-           weight.scalar_type(), " for an input of type ", input.scalar_type());
+  for (const auto& values : per_channel) {
+    RN_CHECK(values.is_cpu() && values.scalar_type() == type && values.is_contiguous() &&
+                 values.numel() == input.size(1),
+             values.sizes(), " of type ", values.scalar_type(), " for an input of shape ", input.sizes(),
+             " and type ", input.scalar_type());
+  }
+  RN_CHECK(plain || kernels::avx512_norm_kernels<float>() != nullptr, "this CPU has the plain kernels only");
 }
 
 // No undefined tensor where there is none: autograd asks those for their device.
@@ -281,7 +302,7 @@ bool can_fuse_batch_norm(const torch::Tensor& input, const torch::Tensor& weight
 torch::Tensor fused_batch_norm(const torch::Tensor& input, const torch::Tensor& weight,
                                const torch::Tensor& bias, double epsilon, const NormTail& tail,
                                const torch::Tensor& mean, const torch::Tensor& variance, bool plain) {
-  check_types(input, weight, mean);
+  check(input, {weight, bias, mean, variance}, plain);
   return FusedBatchNorm::apply(input, residual_like(input, tail), weight, bias, tail.relu, epsilon, mean,
                                variance, plain);
 }
@@ -290,7 +311,7 @@ torch::Tensor fused_batch_norm_inference(const torch::Tensor& input, const torch
                                          const torch::Tensor& bias, double epsilon, const NormTail& tail,
                                          const torch::Tensor& mean, const torch::Tensor& variance,
                                          bool plain) {
-  check_types(input, weight, mean);
+  check(input, {weight, bias, mean, variance}, plain);
   RN_CHECK(!torch::GradMode::is_enabled(), "fused_batch_norm_inference has no gradient");
   const auto residual = residual_like(input, tail).value_or(torch::Tensor());
   const auto inverse_std = (variance + epsilon).rsqrt();

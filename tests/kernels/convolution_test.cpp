@@ -8,7 +8,7 @@
 
 #include "convolution_testing.h"
 #include "core/error.h"
-#include "kernels/amx.h"
+#include "kernels/cpu_features.h"
 
 namespace rn::kernels {
 namespace {
@@ -77,6 +77,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, SmallConvolutionTest,
 
 TEST_P(SmallConvolutionTest, EqualsItsDefinition) {
   const auto& s = GetParam();
+  ASSERT_TRUE(small_convolution_supports(s));
   const auto x = random_values(s.images * s.height * s.width * s.in_channels, 1);
   const auto weight = random_values(s.out_channels * s.kernel * s.kernel * s.in_channels, 2);
   std::vector<double> expected(
@@ -139,12 +140,14 @@ TEST_P(SmallConvolutionTest, IsTheSameHoweverTheWorkIsCut) {
   for (const int threads : {2, 3, 7, 100}) EXPECT_EQ(bits(threads), alone) << threads << " threads";
 }
 
-TEST(SmallConvolutionShapeTest, TakesFewPixelsOfManyChannels) {
-  EXPECT_TRUE(small_convolution_takes({64, 4, 4, 512, 512, 3, 1, 1}));
-  EXPECT_TRUE(small_convolution_takes({64, 8, 8, 256, 512, 3, 2, 1}));
-  EXPECT_FALSE(small_convolution_takes({64, 8, 8, 256, 512, 1, 2, 0}));  // few weights
-  EXPECT_FALSE(small_convolution_takes({64, 8, 8, 256, 256, 3, 1, 1}));  // more pixels
-  EXPECT_FALSE(small_convolution_takes({64, 4, 4, 500, 512, 3, 1, 1}));  // odd channels
+TEST(SmallConvolutionShapeTest, PaysForFewPixelsOfManyChannels) {
+  EXPECT_TRUE(small_convolution_pays({64, 4, 4, 512, 512, 3, 1, 1}));
+  EXPECT_TRUE(small_convolution_pays({64, 8, 8, 256, 512, 3, 2, 1}));
+  EXPECT_FALSE(small_convolution_pays({64, 8, 8, 256, 512, 1, 2, 0}));  // few weights
+  EXPECT_FALSE(small_convolution_pays({64, 8, 8, 256, 256, 3, 1, 1}));  // more pixels
+  EXPECT_FALSE(small_convolution_supports({64, 4, 4, 500, 512, 3, 1, 1}));
+  EXPECT_FALSE(small_convolution_supports({64, 4, 4, 512, 512, 7, 2, 3}));
+  EXPECT_FALSE(small_convolution_supports({64, 1, 1, 512, 512, 3, 1, 0}));  // no output pixel
 }
 
 }  // namespace

@@ -1,0 +1,13 @@
+// What this CPU can do, asked once at run time.
+#pragma once
+
+namespace rn::kernels {
+
+// AVX-512 (F, BW, VL, DQ) with its bf16 instructions.
+bool avx512_bf16_available();
+
+// Products of bf16 tiles by Intel's Advanced Matrix Extensions, and the above, which comes with them. Linux
+// hands out the tiles' state on request only; the first call asks, for all threads to come.
+bool amx_bf16_available();
+
+}  // namespace rn::kernels
