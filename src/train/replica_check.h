@@ -28,6 +28,10 @@ struct ReplicaDifference {
 // Collective over `host`: every rank hashes each tensor and value of the walk but its clocks, and one
 // all_gather compares them. The same answer on every rank, nothing if all agree. Nothing is done with one
 // rank. Changes no state.
+//
+// Cost for ResNet-18's weights and momentum (2 x 44.7 MB): 40 ms (median of 21, 36 to 56; 2 ranks on 2 cores
+// that other processes used too), with EMA and SWA 86 ms. Every 1000 steps that is 0.02 % of steps of 0.2 s.
+// Repeat it: train_mpi_test --gtest_also_run_disabled_tests --gtest_filter=*CostOfACheck*
 std::optional<ReplicaDifference> find_replica_difference(TrainState& state, Communicator& host);
 
 }  // namespace rn::train
