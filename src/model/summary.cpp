@@ -99,7 +99,9 @@ thread_local LayerRecorder* LayerRecorder::active = nullptr;
 }  // namespace
 
 std::vector<LayerSummary> summarize(Network& net, std::int64_t height, std::int64_t width) {
-  const torch::NoGradGuard no_grad;
+  // With gradients every layer calls LibTorch's operators, which the recorder sees; without, norms may be own
+  // kernels.
+  const torch::AutoGradMode with_gradients(true);
   const auto parameters = net.parameters();
   RN_CHECK(!parameters.empty());
   const bool was_training = net.is_training();
