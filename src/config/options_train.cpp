@@ -63,10 +63,10 @@ void add_train_options(std::vector<Option>& table) {
   using model::KernelChoice;
   using model::ModelOptions;
   SectionBuilder model(table, "train", &RunConfig::model, false);
-  model.choice(
-      "kernels", &ModelOptions::kernels,
-      "auto: rn_dist's own kernels where the CPU has AVX-512 with bf16, and AMX; torch: LibTorch's operators.",
-      {{"auto", KernelChoice::kAuto}, {"torch", KernelChoice::kTorch}});
+  model.choice("kernels", &ModelOptions::kernels,
+               "auto: rn_dist's own kernels where the CPU has AVX-512 with bf16, and AMX; torch: LibTorch's "
+               "operators.",
+               {{"auto", KernelChoice::kAuto}, {"torch", KernelChoice::kTorch}});
 
   using train::OptimizerOptions;
   SectionBuilder optimizer(table, "optimizer", &RunConfig::optimizer, true);

@@ -7,7 +7,7 @@
 #include <limits>
 #include <random>
 
-#include "../support/nearest_bf16.h"
+#include "support/nearest_bf16.h"
 
 namespace rn {
 namespace {

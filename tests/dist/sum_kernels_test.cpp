@@ -9,9 +9,9 @@
 #include <random>
 #include <vector>
 
-#include "../support/nearest_bf16.h"
 #include "core/bfloat16.h"
 #include "core/error.h"
+#include "support/nearest_bf16.h"
 
 namespace rn::dist {
 namespace {
