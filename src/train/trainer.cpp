@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <span>
 #include <thread>
 #include <utility>
@@ -109,6 +110,13 @@ ExitCode Trainer::fit() {
   return finish();
 }
 
+void Trainer::throw_out_of_memory(const Step& step, const std::string& details) const {
+  throw Error(ExitCode::kFailure,
+              cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
+                  " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
+                  ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ", details));
+}
+
 // One step and what is due after it. Every decision here is a function of the step or of the vote, so all
 // ranks take it alike.
 void Trainer::run_step(BatchSource& batches) {
@@ -121,11 +129,9 @@ void Trainer::run_step(BatchSource& batches) {
     ballot = step_.run(batches, step.count, schedule_.at(step.step));
   } catch (const c10::Error& error) {
     if (!is_out_of_memory(error)) throw;
-    throw Error(
-        ExitCode::kFailure,
-        cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
-            " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
-            ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ", message_of(error)));
+    throw_out_of_memory(step, message_of(error));
+  } catch (const std::bad_alloc&) {  // of the kernels' own buffers
+    throw_out_of_memory(step, "The host has no more.");
   }
   ++progress.step;
   if (state_.ema) state_.ema->update(progress.step, state_.params);

@@ -61,6 +61,7 @@ class Trainer {
 
  private:
   void run_step(BatchSource& batches);
+  [[noreturn]] void throw_out_of_memory(const Step& step, const std::string& details) const;
   void account(const VoteResult& result);
   void finish_epoch();
   void evaluate_all(bool final);
