@@ -7,7 +7,6 @@
 namespace rn::kernels {
 namespace {
 
-constexpr std::int64_t kGroupImages = 32;
 constexpr std::int64_t kMostPixels = 16;
 
 }  // namespace
@@ -21,7 +20,7 @@ bool small_convolution_supports(const ConvolutionShape& s) {
 bool small_convolution_pays(const ConvolutionShape& s) {
   const std::int64_t weights = s.out_channels * s.kernel * s.kernel * s.in_channels;
   return s.out_height() * s.out_width() <= kMostPixels &&
-         weights > kGroupImages * s.height * s.width * s.in_channels;
+         weights > kImageGroup * s.height * s.width * s.in_channels;
 }
 
 ConvolutionShape input_gradient_shape(const ConvolutionShape& s) {
@@ -31,14 +30,14 @@ ConvolutionShape input_gradient_shape(const ConvolutionShape& s) {
 }
 
 ConvolutionParts::ConvolutionParts(const ConvolutionShape& shape, int threads)
-    : groups_((shape.images + kGroupImages - 1) / kGroupImages), pairs_(shape.out_channels / kChannelBlock) {
+    : groups_((shape.images + kImageGroup - 1) / kImageGroup), pairs_(shape.out_channels / kChannelBlock) {
   RN_CHECK(threads > 0 && shape.images > 0);
   cuts_ = std::clamp<std::int64_t>((threads + groups_ - 1) / groups_, 1, pairs_);
 }
 
 ConvolutionPart ConvolutionParts::operator[](std::int64_t index) const {
   const std::int64_t cut = index % cuts_;
-  return {index / cuts_ * kGroupImages, pairs_ * cut / cuts_, pairs_ * (cut + 1) / cuts_};
+  return {index / cuts_ * kImageGroup, pairs_ * cut / cuts_, pairs_ * (cut + 1) / cuts_};
 }
 
 }  // namespace rn::kernels

@@ -2,10 +2,9 @@
 //
 //   y[n][h][w][o] = sum over taps (kh, kw) and channels i of x[n][h'][w'][i] * weight[o][kh][kw][i]
 //
-// with h' and w' as in weight_gradient.h. Where few pixels meet many channels this is much faster than oneDNN
-// as in LibTorch 2.15 (512 to 512 channels over 4x4 pixels, 64 images, one core with AMX: 2.3 ms
-// against 11.5), for larger images slower. See Note [Images as the inner dimension]: here images are the rows
-// of a tile, 32 of one pixel at a time.
+// with h' and w' as in weight_gradient.h. Where few pixels meet many channels this is several times faster
+// than oneDNN as in LibTorch 2.15, for larger images it is not: figures in docs/adr/0004. See Note [Images as
+// the inner dimension]: here images are the rows of a tile, 32 of one pixel at a time.
 #pragma once
 
 #include <cstdint>

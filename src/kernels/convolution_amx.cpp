@@ -21,8 +21,8 @@ class PartOfConvolution {
         packed_(packed),
         part_(part),
         y_(y + part.first_image * shape.out_height() * shape.out_width() * shape.out_channels),
-        images_(std::min(kTileImages, shape.images - part.first_image)),
-        in_blocks_(shape.in_channels / kPairChannels),
+        images_(std::min(kImageGroup, shape.images - part.first_image)),
+        in_blocks_(shape.in_channels / kChannelBlock),
         inputs_(zeroed_buffer(shape.height * shape.width * in_blocks_ * kPairOfTiles)) {}
 
   void run() {
@@ -43,9 +43,9 @@ class PartOfConvolution {
     const std::int64_t image_step = shape_.height * shape_.width * shape_.in_channels;
     BFloat16* to = inputs_.get();
     for (std::int64_t block = 0; block < shape_.height * shape_.width * in_blocks_; ++block) {
-      const BFloat16* const from = x_ + block * kPairChannels;
+      const BFloat16* const from = x_ + block * kChannelBlock;
       for (std::int64_t n = 0; n < images_; ++n) {
-        _mm512_store_si512(to + n * kPairChannels, _mm512_loadu_si512(from + n * image_step));
+        _mm512_store_si512(to + n * kChannelBlock, _mm512_loadu_si512(from + n * image_step));
       }
       to += kPairOfTiles;
     }
@@ -68,31 +68,24 @@ class PartOfConvolution {
       const BFloat16* a = inputs_.get() + pixel * in_blocks_ * kPairOfTiles;
       const BFloat16* b = packed_ + tap * in_blocks_ * kPairOfTiles;
       for (std::int64_t block = (kw_end - kw_begin) * in_blocks_; block > 0; --block) {
-        _tile_loadd(4, a, kTileBytes);
-        _tile_loadd(6, b, kTileBytes);
-        _tile_loadd(7, b + kTile, kTileBytes);
-        _tile_loadd(5, a + kTile, kTileBytes);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        multiply_pairs(a, b);
         a += kPairOfTiles;
         b += kPairOfTiles;
       }
     }
-    store(y_ + (row * shape_.out_width() + column) * shape_.out_channels + pair * kPairChannels);
+    store(y_ + (row * shape_.out_width() + column) * shape_.out_channels + pair * kChannelBlock);
   }
 
   void store(BFloat16* y) {
-    alignas(64) float sums[kTileImages * kPairChannels];
-    constexpr std::int64_t kStep = kPairChannels * sizeof(float);
+    alignas(64) float sums[kImageGroup * kChannelBlock];
+    constexpr std::int64_t kStep = kChannelBlock * sizeof(float);
     _tile_stored(0, sums, kStep);
     _tile_stored(1, sums + kTileChannels, kStep);
-    _tile_stored(2, sums + kTileChannels * kPairChannels, kStep);
-    _tile_stored(3, sums + kTileChannels * kPairChannels + kTileChannels, kStep);
+    _tile_stored(2, sums + kTileChannels * kChannelBlock, kStep);
+    _tile_stored(3, sums + kTileChannels * kChannelBlock + kTileChannels, kStep);
     const std::int64_t image_step = shape_.out_height() * shape_.out_width() * shape_.out_channels;
     for (std::int64_t n = 0; n < images_; ++n) {
-      const float* const from = sums + n * kPairChannels;
+      const float* const from = sums + n * kChannelBlock;
       const auto values = _mm512_cvtne2ps_pbh(_mm512_load_ps(from + kTileChannels), _mm512_load_ps(from));
       _mm512_storeu_si512(y + n * image_step, (__m512i)values);
     }
@@ -110,17 +103,17 @@ class PartOfConvolution {
 }  // namespace
 
 void pack_weight(const ConvolutionShape& shape, const BFloat16* weight, std::int64_t pair, BFloat16* packed) {
-  const std::int64_t taps = shape.kernel * shape.kernel, in_blocks = shape.in_channels / kPairChannels;
+  const std::int64_t taps = shape.kernel * shape.kernel, in_blocks = shape.in_channels / kChannelBlock;
   BFloat16* to = packed_at(packed, pair, taps, in_blocks);
   for (std::int64_t block = 0; block < taps * in_blocks; ++block) {  // [tap][32 channels], as they lie
     for (std::int64_t half = 0; half < 2; ++half, to += kTile) {
       __m512i rows[16];  // of an output channel: 16 pairs of input channels
-      const std::int64_t out = pair * kPairChannels + half * kTileChannels;
+      const std::int64_t out = pair * kChannelBlock + half * kTileChannels;
       for (std::int64_t o = 0; o < 16; ++o) {
-        rows[o] = _mm512_loadu_si512(weight + (out + o) * taps * shape.in_channels + block * kPairChannels);
+        rows[o] = _mm512_loadu_si512(weight + (out + o) * taps * shape.in_channels + block * kChannelBlock);
       }
       transpose(rows);
-      for (std::int64_t i = 0; i < 16; ++i) _mm512_store_si512(to + i * kPairChannels, rows[i]);
+      for (std::int64_t i = 0; i < 16; ++i) _mm512_store_si512(to + i * kChannelBlock, rows[i]);
     }
   }
 }
@@ -128,14 +121,14 @@ void pack_weight(const ConvolutionShape& shape, const BFloat16* weight, std::int
 // Its output channels are the weight's input channels; its taps run backwards.
 void pack_weight_for_input_gradient(const ConvolutionShape& shape, const BFloat16* weight, std::int64_t pair,
                                     BFloat16* packed) {
-  const std::int64_t taps = shape.kernel * shape.kernel, in_blocks = shape.out_channels / kPairChannels;
+  const std::int64_t taps = shape.kernel * shape.kernel, in_blocks = shape.out_channels / kChannelBlock;
   const std::int64_t out_step = taps * shape.in_channels;
   BFloat16* to = packed_at(packed, pair, taps, in_blocks);
   for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
     for (std::int64_t block = 0; block < in_blocks; ++block, to += kPairOfTiles) {
       const BFloat16* const from =
-          weight + block * kPairChannels * out_step + tap * shape.in_channels + pair * kPairChannels;
-      lay_out_pairs(from, out_step, kPairChannels, to);
+          weight + block * kChannelBlock * out_step + tap * shape.in_channels + pair * kChannelBlock;
+      lay_out_pairs(from, out_step, kChannelBlock, to);
     }
   }
 }

@@ -5,8 +5,9 @@
 
 namespace rn::kernels {
 
-// Channels come in blocks of two tiles, 16 each.
+// What two tiles hold: channels come in whole blocks, images in groups of which the last may be smaller.
 inline constexpr std::int64_t kChannelBlock = 32;
+inline constexpr std::int64_t kImageGroup = 32;
 
 struct ConvolutionShape {
   std::int64_t images, height, width;      // of the input

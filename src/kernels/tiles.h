@@ -14,16 +14,16 @@
 #include <new>
 
 #include "core/bfloat16.h"
+#include "kernels/convolution_shape.h"
 
 namespace rn::kernels {
 namespace {
 
 constexpr std::int64_t kTileBytes = 64;           // of a tile's row
-constexpr std::int64_t kTileImages = 32;          // summed over by one tile product
 constexpr std::int64_t kTileChannels = 16;        // rows of one tile, columns of the other
 constexpr std::int64_t kTile = 512;               // bf16 values
 constexpr std::int64_t kPairOfTiles = 2 * kTile;  // of 32 images and 32 channels
-constexpr std::int64_t kPairChannels = 2 * kTileChannels;
+static_assert(kChannelBlock == 2 * kTileChannels);
 
 // Eight tiles of 16 rows x 64 bytes: Intel SDM, LDTILECFG.
 struct alignas(64) TileConfig {
@@ -49,6 +49,19 @@ class TileScope {
  private:
   const TileConfig config_;
 };
+
+// Adds a pair of tiles times a pair of tiles to the sums in tiles 0 to 3: first times first, first times
+// second, second times first, second times second.
+inline void multiply_pairs(const BFloat16* a, const BFloat16* b) {
+  _tile_loadd(4, a, kTileBytes);
+  _tile_loadd(6, b, kTileBytes);
+  _tile_loadd(7, b + kTile, kTileBytes);
+  _tile_loadd(5, a + kTile, kTileBytes);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
 
 struct AlignedFree {
   void operator()(BFloat16* data) const { std::free(data); }
@@ -98,7 +111,7 @@ inline ImagePair load_pair(const BFloat16* source, std::int64_t image_step, std:
 // Two tiles [image pair 16][channel 16][2].
 inline void lay_out_pairs(const BFloat16* source, std::int64_t image_step, std::int64_t count,
                           BFloat16* tiles) {
-  for (std::int64_t pair = 0; pair < kTileImages / 2; ++pair) {
+  for (std::int64_t pair = 0; pair < kImageGroup / 2; ++pair) {
     const ImagePair values = load_pair(source, image_step, count, pair);
     _mm512_store_si512(tiles + pair * 32, values.low);
     _mm512_store_si512(tiles + kTile + pair * 32, values.high);
@@ -144,8 +157,8 @@ inline void lay_out_transposed(const BFloat16* source, std::int64_t image_step, 
   transpose(low);
   transpose(high);
   for (int channel = 0; channel < 16; ++channel) {
-    _mm512_store_si512(tiles + channel * kTileImages, low[channel]);
-    _mm512_store_si512(tiles + kTile + channel * kTileImages, high[channel]);
+    _mm512_store_si512(tiles + channel * kImageGroup, low[channel]);
+    _mm512_store_si512(tiles + kTile + channel * kImageGroup, high[channel]);
   }
 }
 

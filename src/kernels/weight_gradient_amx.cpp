@@ -20,13 +20,13 @@ class BlockGradient {
         dy_(dy),
         block_(block),
         dw_(dw),
-        groups_((shape.images + kTileImages - 1) / kTileImages),
+        groups_((shape.images + kImageGroup - 1) / kImageGroup),
         rows_(std::clamp<std::int64_t>(kBandPixels / shape.out_width(), 1, shape.out_height())),
         band_groups_(std::clamp<std::int64_t>(kBandPixels / (rows_ * shape.out_width()), 1, groups_)),
         ring_((rows_ - 1) * shape.stride + shape.kernel),
         padded_width_(shape.width + 2 * shape.padding),
-        out_pairs_((block.out_end - block.out_begin) / kPairChannels),
-        in_pairs_((block.in_end - block.in_begin) / kPairChannels),
+        out_pairs_((block.out_end - block.out_begin) / kChannelBlock),
+        in_pairs_((block.in_end - block.in_begin) / kChannelBlock),
         outputs_(zeroed_buffer(out_pairs_ * band_groups_ * rows_ * shape.out_width() * kPairOfTiles)),
         inputs_(zeroed_buffer(in_pairs_ * band_groups_ * ring_ * padded_width_ * kPairOfTiles)) {}
 
@@ -54,7 +54,7 @@ class BlockGradient {
   };
 
   std::int64_t images_of(std::int64_t group) const {
-    return std::min(kTileImages, shape_.images - group * kTileImages);
+    return std::min(kImageGroup, shape_.images - group * kImageGroup);
   }
 
   // Laid-out dy [channel pair][group][row][pixel] and x [channel pair][group][row of the ring][padded pixel],
@@ -74,10 +74,10 @@ class BlockGradient {
       const std::int64_t n = band.first_group + group;
       for (std::int64_t row = 0; row < band.rows; ++row) {
         const BFloat16* const source =
-            dy_ + n * kTileImages * image_step + (band.first_row + row) * width * channels + block_.out_begin;
+            dy_ + n * kImageGroup * image_step + (band.first_row + row) * width * channels + block_.out_begin;
         for (std::int64_t pixel = 0; pixel < width; ++pixel) {
           for (std::int64_t pair = 0; pair < out_pairs_; ++pair) {
-            lay_out_transposed(source + pixel * channels + pair * kPairChannels, image_step, images_of(n),
+            lay_out_transposed(source + pixel * channels + pair * kChannelBlock, image_step, images_of(n),
                                output_at(pair, group, row) + pixel * kPairOfTiles);
           }
         }
@@ -96,10 +96,10 @@ class BlockGradient {
       for (std::int64_t group = 0; group < band.groups; ++group) {
         const std::int64_t n = band.first_group + group;
         const BFloat16* const source =
-            x_ + n * kTileImages * image_step + row * width * channels + block_.in_begin;
+            x_ + n * kImageGroup * image_step + row * width * channels + block_.in_begin;
         for (std::int64_t pixel = 0; pixel < width; ++pixel) {
           for (std::int64_t pair = 0; pair < in_pairs_; ++pair) {
-            lay_out_pairs(source + pixel * channels + pair * kPairChannels, image_step, images_of(n),
+            lay_out_pairs(source + pixel * channels + pair * kChannelBlock, image_step, images_of(n),
                           input_at(pair, group, row) + (pixel + shape_.padding) * kPairOfTiles);
           }
         }
@@ -147,7 +147,7 @@ class BlockGradient {
                            std::int64_t kh) {
     const std::int64_t next = shape_.in_channels;  // tap
     const std::int64_t step = 9 * shape_.in_channels * static_cast<std::int64_t>(sizeof(float));
-    float* const dw = weight_at(out * kPairChannels + half * kTileChannels, in * kPairChannels, 3 * kh);
+    float* const dw = weight_at(out * kChannelBlock + half * kTileChannels, in * kChannelBlock, 3 * kh);
     if (band.is_first()) {
       _tile_zero(0);
       _tile_zero(1);
@@ -194,7 +194,7 @@ class BlockGradient {
   // 32 output and 32 input channels of a 1x1 kernel: four sums.
   void multiply_one_tap(const Band& band, std::int64_t out, std::int64_t in, std::int64_t kh) {
     const std::int64_t step = shape_.in_channels * static_cast<std::int64_t>(sizeof(float));
-    float* const dw = weight_at(out * kPairChannels, in * kPairChannels, 0);
+    float* const dw = weight_at(out * kChannelBlock, in * kChannelBlock, 0);
     float* const below = dw + kTileChannels * shape_.in_channels;
     if (band.is_first()) {
       _tile_zero(0);
@@ -209,14 +209,7 @@ class BlockGradient {
     }
     for_rows(band, out, in, kh, [&](const BFloat16* a, const BFloat16* b) {
       for (std::int64_t pixel = 0; pixel < shape_.out_width(); ++pixel) {
-        _tile_loadd(4, a, kTileBytes);
-        _tile_loadd(5, a + kTile, kTileBytes);
-        _tile_loadd(6, b, kTileBytes);
-        _tile_loadd(7, b + kTile, kTileBytes);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        multiply_pairs(a, b);
         a += kPairOfTiles;
         b += shape_.stride * kPairOfTiles;
       }
