@@ -29,9 +29,9 @@ struct ReplicaDifference {
 // all_gather compares them. The same answer on every rank, nothing if all agree. Nothing is done with one
 // rank. Changes no state.
 //
-// Cost for ResNet-18's weights and momentum (2 x 44.7 MB): 40 ms (median of 21, 36 to 56; 2 ranks on 2 cores
-// that other processes used too), with EMA and SWA 86 ms. Every 1000 steps that is 0.02 % of steps of 0.2 s.
-// Repeat it: train_mpi_test --gtest_also_run_disabled_tests --gtest_filter=*CostOfACheck*
+// Cost for ResNet-18's weights and momentum (2 x 44.7 MB): 11 ms, with EMA and SWA 22 ms (medians of 21, 2
+// ranks on 2 cores); beside other work 40 and 86 ms were seen. Every 1000 steps that is 0.01 to 0.04 % of
+// steps of 0.2 s. Repeat it: mpirun -np 2 build/bin/replica_check_bench
 std::optional<ReplicaDifference> find_replica_difference(TrainState& state, Communicator& host);
 
 }  // namespace rn::train

@@ -1,9 +1,6 @@
 // The replica check over real ranks: one flipped bit anywhere in the state of any rank is found and named.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <vector>
 
 #include "core/error.h"
@@ -163,27 +160,6 @@ TEST(ReplicaCheckMpiTest, AMajorityNamesTheOtherRanksThoughRank0IsAmongThem) {
   EXPECT_TRUE(contains(difference->message,
                        cat("best_step of rank 0 differs from that of the other ", ranks - 1, " ranks")))
       << difference->message;
-}
-
-// A measurement: --gtest_also_run_disabled_tests --gtest_filter=*CostOfACheck*
-TEST(ReplicaCheckMpiTest, DISABLED_CostOfACheckOfResNet18) {
-  SampleState sample(1, /*width=*/64);  // weights, momentum, EMA and SWA: 4 x 44.7 MB
-  TrainState plain(sample.params, sample.optimizer, sample.scaler, {}, {});
-  for (TrainState* state : {&plain, &sample.state}) {
-    std::vector<double> milliseconds;
-    for (int repeat = 0; repeat < 21; ++repeat) {
-      communicator().barrier();
-      const auto started = std::chrono::steady_clock::now();
-      EXPECT_FALSE(find_replica_difference(*state, communicator()).has_value());
-      milliseconds.push_back(
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count());
-    }
-    std::sort(milliseconds.begin(), milliseconds.end());
-    if (communicator().rank() > 0) continue;
-    std::printf("%s: median %.1f ms, %.1f to %.1f\n",
-                state == &plain ? "weights and momentum" : "all averages", milliseconds[10],
-                milliseconds.front(), milliseconds.back());
-  }
 }
 
 }  // namespace
