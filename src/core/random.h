@@ -21,6 +21,19 @@ enum class Purpose : std::uint32_t {
   kSplit = 6,      // (0, 0): which training images form the validation split
   kSynthetic = 7,  // (split, sample)
   kDropout = 8,    // (step, layer)
+
+  // Federated runs.
+  kPartition = 9,       // (attempt, class or client): which images each client holds
+  kCohort = 10,         // (round, 0); by size: (round, client)
+  kClientDropout = 11,  // (round, client): whether it answers
+  kStraggler = 12,      // (round, client): the share of its work
+  kLocalEpochs = 13,    // (round, client)
+  kClientSpeed = 14,    // (0, client)
+  kAttackers = 15,      // (0, 0): which clients attack
+  kAttackNoise = 16,    // (round, client)
+  kMaskSeed = 17,       // (round, pair of clients): seeds of secure aggregation and their shares
+  kMask = 18,           // (0, 0) under a seed of its own: the mask itself
+  kPrivacyNoise = 19,   // (round, client; the server: all ones)
 };
 
 // The raw block function: 4 x 32 random bits from a 128-bit counter and a 64-bit key.

@@ -13,7 +13,7 @@ using Names = std::set<std::string>;
 
 // What each module may include besides itself.
 const std::map<std::string, Names>& graph() {
-  static const Names all = {"app", "config",  "core",  "data",   "dist",
+  static const Names all = {"app", "config",  "core",  "data",   "dist", "federated",
                             "io",  "kernels", "model", "report", "train"};
   static const std::map<std::string, Names> modules = {
       {"core", {}},
@@ -25,13 +25,14 @@ const std::map<std::string, Names>& graph() {
       {"model", {"core", "io", "kernels"}},
       {"report", {"core", "io"}},
       {"train", {"core", "io", "dist", "data", "model", "report"}},
+      {"federated", {"core", "io", "dist", "data", "model", "report", "train"}},
       {"app", all},
       {"main", all},
   };
   return modules;
 }
 
-const Names kTorchModules = {"model", "train", "app", "main"};
+const Names kTorchModules = {"model", "train", "federated", "app", "main"};
 
 struct Include {
   int line = 0;
@@ -68,7 +69,7 @@ bool starts_with_any(const std::string& path, std::initializer_list<const char*>
 std::string objection_to_library(const std::string& file, const std::string& module,
                                  const std::string& path) {
   const bool torch = starts_with_any(path, {"torch/", "ATen/", "c10/", "caffe2/"});
-  if (torch && !kTorchModules.contains(module)) return "torch only in model, train, app and main";
+  if (torch && !kTorchModules.contains(module)) return "torch only in model, train, federated, app and main";
   if (torch && file.ends_with("options.h")) return "config includes it and is free of torch";
   if (starts_with_any(path, {"mpi.h", "nccl.h", "cuda", "nvml.h"}) && module != "dist")
     return "MPI, NCCL and CUDA only in dist";
@@ -86,7 +87,8 @@ std::string objection_to_module(const std::string& module, const std::string& pa
   return cat(module, " must not include ", included);
 }
 
-// The modules that a CMakeLists.txt links. train's torch-free part is a library of its own, rn::plan.
+// The modules that a CMakeLists.txt links. The torch-free parts of train and federated are libraries of their
+// own, rn::plan and rn::federated_plan.
 Names linked_modules(const std::string& text) {
   static const std::regex alias(R"(rn::([a-z_]+))");
   Names found;
