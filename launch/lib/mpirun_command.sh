@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# How many ranks, and the mpirun command that starts them. Sourced by launch/run after common.sh.
+# How many ranks, and the command that starts them. Sourced by launch/run after common.sh.
 
 # Open MPI and libraries that launch/setup unpacked into .deps/, where it had to.
 use_own_packages() {
@@ -42,14 +42,31 @@ auto_ranks() {
 # rank_count auto|N HOSTFILE
 rank_count() { if [ "$1" = auto ]; then auto_ranks "$2"; else printf '%s\n' "$1"; fi; }
 
-# mpirun_command auto|N HOSTFILE: sets RN_LAUNCH to the words before the program; empty for one rank on this node, which
+# launch_command auto|N HOSTFILE: sets RN_LAUNCH to the words before the program; empty for one rank on this node, which
 # needs no MPI.
-mpirun_command() {
-  local ranks hosts=$2 extra=() name
+launch_command() {
+  local ranks hosts=$2
   ranks=$(rank_count "$1" "$hosts")
   [ "$ranks" -gt 0 ] || die 2 "$hosts names no hosts"
   RN_LAUNCH=()
   if [ "$ranks" -eq 1 ] && [ -z "$hosts" ] && [ -z "${RN_MPIRUN_ARGS:-}" ]; then return; fi
+  case ${RN_LAUNCHER:-mpirun} in
+    mpirun) mpirun_command "$ranks" "$hosts" ;;
+    srun) srun_command "$ranks" ;;
+    *) die 2 "RN_LAUNCHER is mpirun or srun, not '$RN_LAUNCHER'" ;;
+  esac
+}
+
+# A step of the SLURM job this is called in. Without -K1 srun would leave the other ranks waiting for one that failed;
+# bound to one GPU each, ranks could not copy from GPU to GPU.
+srun_command() {
+  [ -n "${SLURM_JOB_ID:-}" ] || die 2 'RN_LAUNCHER=srun is for jobs of SLURM; there is none here'
+  RN_LAUNCH=(srun --mpi=pmix --ntasks "$1" -K1)
+  if [ -n "${SLURM_JOB_GPUS:-}${SLURM_GPUS_ON_NODE:-}" ]; then RN_LAUNCH+=(--gpu-bind=none); fi
+}
+
+mpirun_command() { # mpirun_command RANKS HOSTFILE
+  local ranks=$1 hosts=$2 extra=() name
 
   # Ranks widen and pin their own core masks: --bind-to none.
   RN_LAUNCH=("${RN_MPIRUN:-mpirun}" -np "$ranks" --bind-to none)
@@ -65,7 +82,12 @@ mpirun_command() {
     # remains are short messages, for which copying from another process's memory (often forbidden in containers,
     # which then prints warnings) gains nothing.
     RN_LAUNCH+=(--mca pml ob1 --mca btl "self,vader" --mca btl_vader_single_copy_mechanism none)
+    # mpirun's own channel stays on the loopback too.
+    RN_LAUNCH+=(--mca oob_tcp_if_include lo)
     if [ "$ranks" -gt "$(physical_core_count)" ]; then RN_LAUNCH+=(--oversubscribe); fi
+  else
+    # mpirun starts its daemons with srun, which would give each the cores of a single task.
+    export SLURM_WHOLE=1
   fi
   read -ra extra <<<"${RN_MPIRUN_ARGS:-}"
   RN_LAUNCH+=(${extra[@]+"${extra[@]}"})

@@ -12,30 +12,74 @@ configured_run_dir() {
   printf '%s\n' "$status"
 }
 
-# The processes of this node's ranks, given the process that was started.
-rank_pids() {
-  local stat fields
-  if [ "${#RN_LAUNCH[@]}" -eq 0 ]; then
-    printf '%s\n' "$1"
-    return
-  fi
+# session_pids LEADER: all processes of this node in the session that was started.
+session_pids() {
+  local stat fields session
   for stat in /proc/[0-9]*/stat; do
-    # "pid (name) state parent ...": the name may hold anything.
+    # "pid (name) state parent group session ...": the name may hold anything.
     { read -r fields <"$stat"; } 2>/dev/null || continue
-    read -r _ parent _ <<<"${fields##*) }"
-    [ "$parent" = "$1" ] || continue
-    # mpirun's other children are the ssh connections to further hosts.
-    stat=${stat%/stat}
-    if [ "$(readlink "$stat/exe")" = "$rn_binary" ]; then printf '%s\n' "${stat#/proc/}"; fi
+    read -r _ _ _ session _ <<<"${fields##*) }"
+    if [ "$session" = "$1" ]; then
+      stat=${stat%/stat}
+      printf '%s\n' "${stat#/proc/}"
+    fi
   done
 }
 
+# The processes of this node's ranks, given the process that was started. mpirun's other children are the ssh
+# connections to further hosts.
+rank_pids() {
+  local pid exe
+  for pid in $(session_pids "$1"); do
+    exe=$(readlink "/proc/$pid/exe")
+    if [ "${exe% (deleted)}" = "$rn_binary" ]; then printf '%s\n' "$pid"; fi
+  done
+}
+
+# catches PID SIGNAL: it has a handler. A rank that is just starting has none yet, and the signal would kill it.
+catches() {
+  local mask number
+  number=$(kill -l "$2")
+  mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+  [ $((0x${mask:-0} >> (number - 1) & 1)) -eq 1 ]
+}
+
 # ask_ranks SIGNAL: any rank that knows spreads the stop by the vote, so the ranks of this node are enough. status 1:
-# none is there yet.
+# none is ready for it yet.
 ask_ranks() {
-  local pids
-  mapfile -t pids < <(rank_pids "$rn_child")
-  [ "${#pids[@]}" -gt 0 ] && kill -s "$1" "${pids[@]}" 2>/dev/null
+  local pid asked=1
+  if [ "${RN_LAUNCH[0]:-}" = srun ]; then
+    # To the steps of this job and not to the script. srun itself would end the ranks for a TERM.
+    scancel --signal="$1" "$SLURM_JOB_ID" 2>/dev/null
+    return
+  fi
+  for pid in $(rank_pids "$rn_child"); do
+    if catches "$pid" "$1" && kill -s "$1" "$pid" 2>/dev/null; then asked=0; fi
+  done
+  return "$asked"
+}
+
+# end_ranks PID: at once, without a checkpoint. mpirun ends its ranks with TERM, then KILL; it heeds INT only (see
+# run_once). A rank alone would take both for requests.
+end_ranks() {
+  case ${RN_LAUNCH[0]:-} in
+    '') kill -s KILL "$1" 2>/dev/null ;;
+    srun) kill -s TERM "$1" 2>/dev/null ;;
+    *) kill -s INT "$1" 2>/dev/null ;;
+  esac
+}
+
+# end_after_failure PID FAILURE BEFORE: a run with a failure.json ends by itself, unless mpirun waits for a host that does
+# not answer. So it is ended after a while, with all processes of this node.
+end_after_failure() {
+  local grace=${RN_FAILURE_GRACE:-10} pids
+  until [ -e "$2" ] && [ "$(fingerprint "$2")" != "$3" ]; do sleep 1 >/dev/null 2>&1; done
+  sleep "$grace" >/dev/null 2>&1
+  say "the run failed $grace s ago and has not ended: ending it"
+  end_ranks "$1"
+  sleep 3 >/dev/null 2>&1
+  mapfile -t pids < <(session_pids "$1")
+  [ "${#pids[@]}" -eq 0 ] || kill -s KILL "${pids[@]}" 2>/dev/null
 }
 
 # The first INT or TERM is a request to the ranks; mpirun itself would kill them for it. The second ends the run.
@@ -47,19 +91,14 @@ on_stop() {
     say "asked to stop ($1): the ranks end this step and write a checkpoint; once more ends them at once"
   else
     rn_pending=''
-    # mpirun ends its ranks with TERM, then KILL; a rank alone would take TERM for the same request again.
-    if [ -n "$rn_child" ] && [ "${#RN_LAUNCH[@]}" -eq 0 ]; then
-      kill -s KILL "$rn_child" 2>/dev/null
-    elif [ -n "$rn_child" ]; then
-      kill -s TERM "$rn_child" 2>/dev/null
-    fi
+    if [ -n "$rn_child" ]; then end_ranks "$rn_child"; fi
   fi
 }
 
+# USR1.
 on_requeue() {
   rn_interrupted=1
-  # mpirun forwards USR1 to all ranks.
-  if [ -n "$rn_child" ]; then kill -s "$1" "$rn_child" 2>/dev/null; fi
+  if [ -z "$rn_stop" ]; then rn_pending=USR1; fi
 }
 
 # wait_for_child: its status. `wait` returns early when a trap has run.
@@ -74,13 +113,13 @@ wait_for_child() {
     rn_last_status=$status
     [ "$rn_interrupted" -eq 1 ] || return "$status"
     again=1
-    # Asked before mpirun had started the ranks: tried again until they are there.
+    # Asked before the ranks were there: tried again until they are.
     while [ -n "$rn_pending" ] && kill -0 "$rn_child" 2>/dev/null; do
       if ask_ranks "$rn_pending"; then
         rn_pending=''
-      elif [ $((++tries)) -eq 50 ]; then
+      elif [ $((++tries)) -ge 50 ] && [ "${#RN_LAUNCH[@]}" -gt 0 ] && [ -z "$(rank_pids "$rn_child")" ]; then
         # No rank on this node. mpirun carries USR1 to the others, the only request that it carries.
-        on_requeue USR1
+        kill -s USR1 "$rn_child" 2>/dev/null
         rn_pending=''
       else
         sleep 0.2
@@ -97,17 +136,23 @@ fingerprint() { { stat -c '%i %y %s' "$1" && cat "$1"; } 2>/dev/null | cksum; }
 
 # run_once RUN_DIR COMMAND...: starts the ranks and returns the exit code of the contract.
 run_once() {
-  local failure=$1/failure.json before status code
+  local failure=$1/failure.json before status code watcher signals=('--default-signal=INT,QUIT')
   shift
   before=$(fingerprint "$failure")
   printf '+ %s\n' "$(printf '%q ' "$@")" >&2
   # In a session of its own it does not see the terminal's Ctrl-C. A shell without job control starts background
   # commands with INT ignored, which the ranks would inherit.
-  setsid env --default-signal=INT,QUIT "$@" </dev/null &
+  # A batch system that cancels a job sends TERM to all its processes. mpirun would end the ranks within two seconds; the
+  # ranks take it as the request that it is (mpirun unblocks it for them).
+  case ${RN_LAUNCH[0]:-srun} in srun) ;; *) signals+=(--block-signal=TERM) ;; esac
+  setsid env "${signals[@]}" "$@" </dev/null &
   rn_child=$!
+  end_after_failure "$rn_child" "$failure" "$before" &
+  watcher=$!
   wait_for_child
   status=$?
   rn_child=''
+  { kill "$watcher" && wait "$watcher"; } 2>/dev/null
   rn_failure=''
   if [ "$status" -ne 0 ] && [ -e "$failure" ] && [ "$(fingerprint "$failure")" != "$before" ]; then
     rn_failure=$failure
@@ -148,8 +193,8 @@ supervise() {
   rn_child='' rn_stop='' rn_pending='' rn_interrupted=0 rn_failure='' rn_last_status=0
   trap 'on_stop INT' INT
   trap 'on_stop TERM' TERM HUP
-  trap 'on_requeue USR1' USR1
-  trap 'on_requeue USR2' USR2
+  trap on_requeue USR1
+  trap '' USR2
   # mpirun gives ranks a pseudo terminal in any case; only this script sees what stdout really is.
   if [ -z "${RN_TERMINAL:-}" ]; then
     if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; then RN_TERMINAL=1; else RN_TERMINAL=0; fi

@@ -1,10 +1,14 @@
 // Stands in for rn_dist in the tests of launch/run: does what its arguments say, with the signals and files
 // of the contract, without MPI or LibTorch. Started by mpirun it takes its rank from Open MPI's environment.
 //
-//   fake.mode=exit:CODE     every rank exits with CODE
-//   fake.mode=report:CODE   rank 0 writes failure.json with CODE at step fake.step, then kills itself
-//   (SIGKILL) fake.mode=kill          rank 0 kills itself without a word fake.mode=wait          waits for a
-//   signal: INT 130, TERM 143, USR1 75 fake.mode=stuck         waits, and ignores INT and USR1
+//   fake.mode=exit:CODE       every rank exits with CODE
+//   fake.mode=report:CODE     rank 0 writes failure.json with CODE at step fake.step, then kills itself
+//   (SIGKILL) fake.mode=linger:CODE     rank 0 writes it, then all ranks stay and ignore signals
+//   fake.mode=kill            rank 0 kills itself without a word
+//   fake.mode=wait            waits for a signal: INT 130, TERM 143, USR1 75
+//   fake.mode=slow            the same, but needs 4 s to end
+//   fake.mode=stuck           waits, and ignores INT and USR1
+//   fake.start_seconds=N      so long it has no handlers yet
 //   fake.starts=FILE        rank 0 appends a line with its arguments per start
 //   fake.succeed_at=N       exits 0 at the Nth start, whatever the mode
 #include <unistd.h>
@@ -36,13 +40,14 @@ int count_start(const std::string& file, const std::string& arguments) {
   return count;
 }
 
-int wait_for_signal(bool stuck) {
+int wait_for_signal(bool stuck, unsigned seconds_to_end = 0) {
   std::signal(SIGINT, stuck ? SIG_IGN : remember);
   std::signal(SIGUSR1, stuck ? SIG_IGN : remember);
   if (!stuck) std::signal(SIGTERM, remember);
   std::puts("waiting");
   std::fflush(stdout);
   for (int i = 0; i < 300 && caught == 0; ++i) usleep(100'000);
+  sleep(seconds_to_end);
   switch (caught) {
     case SIGINT:
       return 130;
@@ -53,6 +58,13 @@ int wait_for_signal(bool stuck) {
     default:
       return 1;
   }
+}
+
+void write_failure(const std::string& folder, const std::string& code, const std::string& step) {
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/failure.json")
+      << "{\n  \"code\": " << code << ",\n  \"rank\": 1,\n  \"phase\": \"step\",\n  \"step\": " << step
+      << ",\n  \"collective\": \"all_reduce\",\n  \"message\": \"rank 1 has gone\"\n}\n";
 }
 
 }  // namespace
@@ -93,15 +105,18 @@ int main(int argc, char** argv) {
     if (values.contains("fake.succeed_at") && starts >= std::atoi(values["fake.succeed_at"].c_str()))
       return 0;
   }
-  if (mode == "wait" || mode == "stuck") return wait_for_signal(mode == "stuck");
-  if (mode.starts_with("exit:")) return std::atoi(mode.c_str() + 5);
-  if (rank != 0) return wait_for_signal(false);
-  if (mode.starts_with("report:")) {
-    std::filesystem::create_directories(values["run.dir"]);
-    std::ofstream(values["run.dir"] + "/failure.json")
-        << "{\n  \"code\": " << mode.substr(7)
-        << ",\n  \"rank\": 1,\n  \"phase\": \"step\",\n  \"step\": " << values["fake.step"]
-        << ",\n  \"collective\": \"all_reduce\",\n  \"message\": \"rank 1 has gone\"\n}\n";
+  if (values.contains("fake.start_seconds")) {
+    sleep(static_cast<unsigned>(std::atoi(values["fake.start_seconds"].c_str())));
   }
+  if (mode == "wait" || mode == "stuck") return wait_for_signal(mode == "stuck");
+  if (mode == "slow") return wait_for_signal(false, 4);
+  if (mode.starts_with("exit:")) return std::atoi(mode.c_str() + 5);
+  if (mode.starts_with("linger:")) {
+    if (rank == 0) write_failure(values["run.dir"], mode.substr(7), values["fake.step"]);
+    std::signal(SIGTERM, SIG_IGN);
+    return wait_for_signal(true);
+  }
+  if (rank != 0) return wait_for_signal(false);
+  if (mode.starts_with("report:")) write_failure(values["run.dir"], mode.substr(7), values["fake.step"]);
   std::raise(SIGKILL);
 }

@@ -5,7 +5,7 @@ set -uo pipefail
 
 root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
 export RN_BUILD_DIR=${2:-} RN_RESTART_DELAY=0
-unset NP HOSTS RESTARTS SLURM_JOB_ID SLURM_NTASKS CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS
+unset NP HOSTS RESTARTS SLURM_JOB_ID SLURM_NTASKS CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS RN_LAUNCHER
 
 fail() {
   printf 'FAILED: %s\n' "$*"
@@ -24,6 +24,14 @@ expect_output() { grep -q -- "$1" output || fail "output lacks: $1"; }
 expect_no_output() { ! grep -q -- "$1" output || fail "output has: $1"; }
 expect_starts() { [ "$(wc -l <starts)" -eq "$1" ] || fail "$(wc -l <starts) starts instead of $1"; }
 
+wait_for_ranks() {
+  local i
+  for ((i = 0; i < 200; ++i)); do
+    [ "$(grep -c '^waiting' output)" -eq "$1" ] && break
+    sleep 0.05
+  done
+}
+
 # signalled COUNT SIGNAL ARGUMENT...: as launch, with SIGNAL sent COUNT times to launch/run once all ranks wait.
 signalled() {
   local count=$1 signal=$2 ranks=$3 launcher i
@@ -31,10 +39,7 @@ signalled() {
   # A background command of a script has INT ignored, which launch/run could not undo.
   env --default-signal=INT "$root/launch/run" -n "$ranks" "$@" >output 2>&1 &
   launcher=$!
-  for ((i = 0; i < 200; ++i)); do
-    [ "$(grep -c '^waiting' output)" -eq "$ranks" ] && break
-    sleep 0.05
-  done
+  wait_for_ranks "$ranks"
   for ((i = 0; i < count; ++i)); do
     kill -s "$signal" "$launcher"
     sleep 0.5
@@ -140,6 +145,50 @@ case_a_second_stop_ends_the_run() {
       [ "$(readlink "$exe")" != "$RN_BUILD_DIR/bin/rn_dist" ] || fail "a rank is left: $exe"
     done
   done
+}
+case_a_term_to_all_processes_is_a_request() {
+  # As SLURM's scancel sends it: mpirun itself must not end the ranks for it.
+  local pid launcher
+  env RN_TEST_TREE="$scratch" "$root/launch/run" -n 2 config.yaml fake.mode=slow >output 2>&1 &
+  launcher=$!
+  wait_for_ranks 2
+  for pid in /proc/[0-9]*; do
+    if tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qx "RN_TEST_TREE=$scratch"; then kill -s TERM "${pid#/proc/}"; fi
+  done
+  wait "$launcher"
+  status=$?
+  expect_status 143
+}
+case_a_request_waits_for_ranks_that_are_starting() {
+  local signal launcher
+  for signal in USR1:75 TERM:143; do
+    env --default-signal=INT "$root/launch/run" -n 2 config.yaml fake.mode=wait fake.start_seconds=2 >output 2>&1 &
+    launcher=$!
+    sleep 1
+    kill -s "${signal%:*}" "$launcher"
+    wait "$launcher"
+    status=$?
+    expect_status "${signal#*:}"
+  done
+}
+case_ranks_that_outlive_failure_json_are_ended() {
+  local ranks exe started=$SECONDS
+  for ranks in 1 2; do
+    rm -rf runs
+    RN_FAILURE_GRACE=2 launch -n $ranks config.yaml fake.mode=linger:7
+    expect_status 7
+    expect_output 'has not ended: ending it'
+    for exe in /proc/[0-9]*/exe; do
+      [ "$(readlink "$exe")" != "$RN_BUILD_DIR/bin/rn_dist" ] || fail "a rank is left: $exe"
+    done
+  done
+  [ $((SECONDS - started)) -lt 40 ] || fail "it took $((SECONDS - started)) s"
+}
+case_srun_is_for_jobs_of_slurm() {
+  RN_LAUNCHER=srun launch -n 2 config.yaml
+  expect_status 2
+  RN_LAUNCHER=ssh launch -n 2 config.yaml
+  expect_status 2
 }
 case_restarts_after_lost_peers_until_it_succeeds() {
   launch -n 1 --restarts 1 config.yaml fake.mode=report:8 fake.starts=starts fake.succeed_at=2
