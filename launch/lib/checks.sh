@@ -79,6 +79,27 @@ run_ctest() {
   RN_TESTED+=("$folder")
 }
 
+# fuzz_build RUNS: the readers under libFuzzer with the address and undefined behaviour sanitizers; a target counts as
+# one test. Skipped where clang 19 is missing and cannot be had. The table goes to build-fuzz/fuzzing.md.
+fuzz_build() {
+  local folder=$RN_ROOT/build-fuzz target
+  if ! have clang++-19 || ! have llvm-cov-19; then
+    apt_install clang-19 libclang-rt-19-dev llvm-19 >/dev/null 2>&1 || true
+  fi
+  if ! have clang++-19 || ! have llvm-cov-19; then
+    record_check fuzzing skipped
+    return
+  fi
+  say "building fuzzers in ${folder#"$RN_ROOT/"}"
+  check 'fuzzing: configure' configure cpu-fuzz "$folder" &&
+    check 'fuzzing: build' build "$folder" rn_fuzzers || return
+  for target in $(python3 "$RN_ROOT/tools/fuzz.py" --list); do
+    check "fuzzing: $target, $1 runs" python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --runs "$1" "$target" || true
+  done
+  check 'fuzzing: line coverage of the readers' python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --coverage \
+    --table "$folder/fuzzing.md" || true
+}
+
 # smoke NAME FOLDER: the built program starts, and trains a few steps on 1 and 2 ranks.
 smoke() {
   local name=$1 folder=$2 scratch ranks

@@ -82,12 +82,15 @@ end_after_failure() {
   [ "${#pids[@]}" -eq 0 ] || kill -s KILL "${pids[@]}" 2>/dev/null
 }
 
-# The first INT or TERM is a request to the ranks; mpirun itself would kill them for it. The second ends the run.
+# The first INT or TERM is a request to the ranks; mpirun itself would kill them for it. The second ends the run. A batch
+# system sends TERM to all processes at once, and a job script passes its own on: one request.
 on_stop() {
   rn_interrupted=1
+  if [ "$1$rn_stop" = TERMTERM ] && [ $((SECONDS - rn_stop_time)) -lt 3 ]; then return; fi
   if [ -z "$rn_stop" ]; then
     rn_stop=$1
     rn_pending=$1
+    rn_stop_time=$SECONDS
     say "asked to stop ($1): the ranks end this step and write a checkpoint; once more ends them at once"
   else
     rn_pending=''
@@ -190,7 +193,7 @@ supervise() {
   local run_dir=$1 restarts=$2 count=0 status error last_error='' argument arguments=()
   rn_binary=$3
   shift 3
-  rn_child='' rn_stop='' rn_pending='' rn_interrupted=0 rn_failure='' rn_last_status=0
+  rn_child='' rn_stop='' rn_pending='' rn_interrupted=0 rn_failure='' rn_last_status=0 rn_stop_time=0
   trap 'on_stop INT' INT
   trap 'on_stop TERM' TERM HUP
   trap on_requeue USR1

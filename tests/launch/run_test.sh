@@ -152,8 +152,9 @@ case_a_term_to_all_processes_is_a_request() {
   env RN_TEST_TREE="$scratch" "$root/launch/run" -n 2 config.yaml fake.mode=slow >output 2>&1 &
   launcher=$!
   wait_for_ranks 2
+  kill -s TERM "$launcher" # and once more below: a job script passes its own on
   for pid in /proc/[0-9]*; do
-    if tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qx "RN_TEST_TREE=$scratch"; then kill -s TERM "${pid#/proc/}"; fi
+    if { tr '\0' '\n' <"$pid/environ"; } 2>/dev/null | grep -qx "RN_TEST_TREE=$scratch"; then kill -s TERM "${pid#/proc/}"; fi
   done
   wait "$launcher"
   status=$?

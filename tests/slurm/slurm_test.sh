@@ -1,0 +1,244 @@
+#!/usr/bin/env bash
+# usage: tests/slurm/slurm_test.sh CASE [BUILD_DIR]     one case of the job scripts on a real SLURM of two hosts
+#        tests/slurm/slurm_test.sh list                 prints all cases
+#
+# Each case starts munged, slurmctld and two slurmd in a folder of its own and ends them. Ends with 0 if the case holds,
+# with 77 where this machine cannot run it (no root, no SLURM). BUILD_DIR: with bin/rn_dist; default build.
+set -uo pipefail
+
+root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
+# shellcheck source=tests/hosts/hosts.sh
+. "$root/tests/hosts/hosts.sh"
+# shellcheck source=tests/slurm/cluster.sh
+. "$root/tests/slurm/cluster.sh"
+
+RN_BUILD_DIR=$(realpath "${2:-$root/build}")
+export RN_BUILD_DIR OMP_NUM_THREADS=1 RN_MPIRUN_ARGS='--mca pml ob1 --mca btl self,vader,tcp'
+unset NP HOSTS RESTARTS RN_LAUNCHER CUDA_VISIBLE_DEVICES
+for name in $(compgen -e | grep '^SLURM_'); do unset "$name"; done
+
+fail() {
+  printf 'FAILED: %s\n' "$*"
+  tail -n 40 ./*.out 2>/dev/null
+  slurm scontrol show job 2>/dev/null
+  exit 1
+}
+
+# The run that all cases start; far longer than any of them waits, until `ends_at` says otherwise. max_steps is no part
+# of a run's identity.
+ends_at() {
+  sed -i "s/^  max_steps: .*/  max_steps: $1/" run.yaml
+}
+write_run() {
+  cat >run.yaml <<YAML
+run: {name: run, dir: $scratch/run}
+model: {name: resnet9, width: 4, norm: group, group_norm_groups: 2}
+data: {dataset: synthetic, synthetic_train: 512, synthetic_test: 64}
+train:
+  epochs: 1000000
+  max_steps: 100000000
+  global_batch: 16
+  precision: fp32
+  threads: 1
+optimizer: {lr: 0.01}
+schedule: {name: constant}
+eval: {every_epochs: 1000000, batch: 64}
+checkpoint: {every_epochs: 1000000, every_steps: 50}
+report: {every_steps: 1, tensorboard: false}
+YAML
+}
+
+# submit SCRIPT [ARGUMENT...]: sets job. Options for sbatch stand in the array `options`.
+submit() {
+  local script=$1
+  shift
+  # The project's folder is where users call sbatch; output goes to the case's folder.
+  job=$(cd "$root" && slurm sbatch --parsable --output="$scratch/%j.out" ${options[@]+"${options[@]}"} \
+    "slurm/$script" "$@") || fail 'sbatch refused the job'
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+  local limit=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$limit" ] || fail "not within its time: $*"
+    sleep 0.2
+  done
+}
+
+has_step() { [ "$(grep -c '"event":"step"' "$scratch/run/metrics.jsonl" 2>/dev/null || true)" -ge "$1" ] 2>/dev/null; }
+is_state() { [[ $(job_state "$job") =~ ^($1)$ ]]; }
+has_ended() { is_state 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL'; }
+restarted() { [ "$(job_field "$job" Restarts)" -eq "$1" ]; }
+has_output() { grep -q -- "$1" "$scratch/$job.out"; }
+expect() { "$@" || fail "does not hold: $*"; }
+expect_not() { ! "$@" || fail "should not hold: $*"; }
+checkpoint_step() { readlink "$scratch/run/checkpoints/last" | sed 's/^0*\([0-9]\)/\1/'; }
+
+# The job waits in the queue after a stop: from here it has 30 steps to go.
+ends_soon() {
+  stopped_at=$(checkpoint_step)
+  [ -n "$stopped_at" ] || fail 'it left no checkpoint'
+  last_step=$((stopped_at + 30))
+  ends_at "$last_step"
+}
+
+# The weights are those of a run that was never stopped, byte for byte.
+expect_bits_of_an_uninterrupted_run() { # ... HOST COMMAND-PREFIX...
+  (cd "$root" && RN_MPIRUN_ARGS='' in_host n1 launch/run -n 2 "$scratch/run.yaml" run.dir="$scratch/whole") >whole.out 2>&1 ||
+    fail "the uninterrupted run: $(tail -n 5 whole.out)"
+  cmp "$scratch/run/model.safetensors" "$scratch/whole/model.safetensors" || fail 'the weights differ'
+  printf 'stopped at step %s, requeued, done at step %s; model.safetensors equals that of an uninterrupted run\n' \
+    "$stopped_at" "$last_step"
+}
+
+one_node=(--ntasks-per-node=2 --cpus-per-task=1)
+
+case_time_limit_requeue_and_finish() {
+  # 120 s before the end of a job of one minute is now, and SLURM looks every 30 s.
+  options=("${one_node[@]}" --time=1)
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 90 has_output 'USR1: passed on'
+  until_true 60 restarted 1
+  expect has_output 'exit 75'
+  ends_soon
+  until_true 120 has_ended
+  expect is_state COMPLETED
+  expect restarted 1
+  expect_bits_of_an_uninterrupted_run
+}
+
+case_scancel_leaves_a_checkpoint_and_is_not_requeued() {
+  options=("${one_node[@]}")
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 60 has_step 20
+  slurm scancel "$job"
+  until_true 40 has_output 'exit 143'
+  until_true 10 is_state CANCELLED
+  expect restarted 0
+  expect test "$(checkpoint_step)" -ge 20
+  sleep 8  # longer than a requeued job waits
+  expect is_state CANCELLED
+}
+
+case_scancel_with_srun() {
+  options=("${one_node[@]}" '--export=ALL,RN_LAUNCHER=srun')
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 60 has_step 20
+  slurm scancel "$job"
+  until_true 40 has_output 'exit '
+  cat "$scratch/$job.out"
+}
+
+case_a_node_set_down_requeues_the_job_which_goes_on_elsewhere() {
+  local node
+  options=("${one_node[@]}")
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 60 has_step 20
+  node=$(job_field "$job" BatchHost)
+  slurm scontrol update "nodename=$node" state=down reason=test
+  until_true 30 restarted 1
+  until_true 60 is_state RUNNING
+  expect_not test "$(job_field "$job" BatchHost)" = "$node"
+  until_true 60 has_output 'resum'
+  slurm scancel "$job"
+  until_true 40 has_ended
+}
+
+case_a_node_that_loses_power_requeues_the_job_which_goes_on_elsewhere() {
+  local pids
+  options=("${one_node[@]}" --nodelist=n2)
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 60 has_step 60
+  mapfile -t pids < <(pids_in_host n2 | grep -vx "${host_keeper[n2]}")
+  kill -KILL "${pids[@]}"
+  slurm scontrol update "jobid=$job" 'nodelist=' 2>/dev/null
+  until_true 60 restarted 1
+  slurm scontrol update "jobid=$job" 'reqnodelist=n1' || fail 'the job does not take the other node'
+  ends_soon
+  until_true 120 has_ended
+  expect is_state COMPLETED
+  expect test "$(job_field "$job" BatchHost)" = n1
+  expect_bits_of_an_uninterrupted_run
+}
+
+case_what_fails_for_good_is_not_requeued() {
+  options=("${one_node[@]}")
+  submit cpu_debug.sbatch "$scratch/run.yaml" data.dataset=cifar10 data.root=/no/such/folder
+  until_true 60 has_ended
+  expect is_state FAILED
+  expect test "$(job_field "$job" ExitCode)" = 4:0
+  expect restarted 0
+}
+
+case_requeues_do_not_exceed_their_number() {
+  options=("${one_node[@]}" --time=1 '--export=ALL,RN_MAX_REQUEUES=0')
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 120 has_ended
+  expect is_state FAILED
+  expect test "$(job_field "$job" ExitCode)" = 75:0
+  expect restarted 0
+  expect has_output 'not requeued: 0 requeues already'
+  expect test "$(checkpoint_step)" -ge 1
+}
+
+case_a_stop_before_the_end_without_any_signal() {
+  # The signal is not one that the script knows; the end of the job is enough.
+  options=("${one_node[@]}" --time=1 --signal=B:URG@1)
+  submit cpu_debug.sbatch "$scratch/run.yaml"
+  until_true 120 restarted 1
+  expect has_output 'exit 75'
+  expect_not has_output 'passed on'
+  expect_not is_state TIMEOUT
+  slurm scancel "$job"
+}
+
+two_nodes_with() {
+  options=(--nodes=2 --ntasks-per-node=1 --cpus-per-task=1 --gpus-per-node=0 --time=10 "--export=ALL,RN_LAUNCHER=$1")
+  submit multi_node.sbatch "$scratch/run.yaml"
+  until_true 90 has_step 20
+  expect test "$(job_field "$job" NodeList)" = 'n[1-2]'
+  slurm scancel --batch --signal=USR1 "$job"
+  until_true 60 restarted 1
+  expect has_output 'exit 75'
+  ends_soon
+  until_true 120 has_ended
+  expect is_state COMPLETED
+  expect_bits_of_an_uninterrupted_run
+}
+case_two_nodes_with_mpirun() { two_nodes_with mpirun; }
+case_two_nodes_with_srun() { two_nodes_with srun; }
+
+case_a_sweep_runs_every_pair() {
+  options=(--array=0-3 --cpus-per-task=1 --gpus-per-node=0 '--export=ALL,LR=0.01 0.02,SEEDS=1 2')
+  ends_at 5
+  submit sweep.sbatch "$scratch/run.yaml" "run.name=sweep"
+  until_true 180 all_ended
+  local lr seed
+  for lr in 0.01 0.02; do
+    for seed in 1 2; do
+      expect test -s "$root/runs/$job/lr$lr-seed$seed/model.safetensors"
+    done
+  done
+  expect test "$(cat "$root/runs/$job"/*/model.safetensors | wc -c)" -gt 0
+  expect test "$(sha256sum "$root/runs/$job"/*/model.safetensors | cut -c1-64 | sort -u | wc -l)" -eq 4
+  rm -rf "${root:?}/runs/$job"
+}
+all_ended() { [ -z "$(slurm squeue --noheader)" ]; }
+
+cases() { compgen -A function case_ | sed 's/^case_//'; }
+
+if [ "${1:-}" = list ]; then
+  cases
+  exit
+fi
+cases | grep -qx -- "${1:-}" || { printf 'no case %s\n' "${1:-}" && exit 2; }
+need_slurm
+[ -x "$RN_BUILD_DIR/bin/rn_dist" ] || skip "$RN_BUILD_DIR/bin/rn_dist is not built"
+scratch=$(mktemp -d)
+cd "$scratch" || exit
+trap 'cluster_down; rm -rf "$scratch"' EXIT
+cluster_up "$scratch"
+write_run
+"case_$1"
