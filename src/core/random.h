@@ -31,9 +31,11 @@ enum class Purpose : std::uint32_t {
   kClientSpeed = 14,    // (0, client)
   kAttackers = 15,      // (0, 0): which clients attack
   kAttackNoise = 16,    // (round, client)
-  kMaskSeed = 17,       // (round, pair of clients): seeds of secure aggregation and their shares
-  kMask = 18,           // (0, 0) under a seed of its own: the mask itself
+  kMaskSeed = 17,       // (round, client): keys and seeds of secure aggregation
+  kMask = 18,           // (round, kind) under a seed of its own: the mask itself
   kPrivacyNoise = 19,   // (round, client; the server: all ones)
+  kMaskShares = 20,     // (2 * round + which secret, client): polynomials of Shamir's shares
+  kClient = 21,         // (round, client): the seed of its part in the round
 };
 
 // The raw block function: 4 x 32 random bits from a 128-bit counter and a 64-bit key.

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "federated/options.h"
@@ -75,6 +74,7 @@ class CohortSampler {
   CohortShape shape_;
   std::uint64_t seed_;
   std::int64_t wanted_ = 0;
+  std::int64_t asked_ = 0;  // of a round, unless sampling is poisson
 };
 
 // Local steps of `epochs` epochs (fractions allowed) over `images` images, at least 1.

@@ -14,7 +14,7 @@ enum class PrivacySampling {
   // client added or removed; sensitivity = clip.
   kPoisson,
   // A fixed number without replacement (Wang, Balle and Kasiviswanathan 2019, theorem 27). Neighbours differ
-  // by one client replaced; the sum then moves by up to 2 * clip, so noise_multiplier is relative to that.
+  // by one client replaced; sensitivity = 2 * clip.
   kWithoutReplacement,
 };
 
@@ -22,7 +22,7 @@ std::string_view name_of(PrivacySampling sampling);  // "Poisson sampling, ..." 
 
 // One mechanism, repeated.
 struct PrivateRounds {
-  double noise_multiplier = 0;  // noise's standard deviation over the sensitivity, see PrivacySampling
+  double noise_multiplier = 0;  // standard deviation of the noise on the clients' sum, over the clip
   double rate = 0;              // q: expected cohort / clients, in [0, 1]
   std::int64_t rounds = 0;
 };
@@ -49,9 +49,9 @@ class RdpAccountant {
 // epsilon() of these rounds alone.
 double epsilon_of(PrivacySampling sampling, const PrivateRounds& rounds, double delta);
 
-// The least noise multiplier, to 4 digits and never below, for which `rounds` rounds at `rate` spend at most
-// `target_epsilon`. Throws ConfigError where none up to 10^6 does. REQUIRES: target_epsilon > 0, 0 < delta <
-// 1.
+// The least noise multiplier, up to 0.01 % above it and never below, for which `rounds` rounds at `rate`
+// spend at most `target_epsilon`. Throws ConfigError where none up to 10^6 does. REQUIRES: target_epsilon >
+// 0, 0 < delta < 1.
 double noise_multiplier_for(PrivacySampling sampling, double target_epsilon, double delta, double rate,
                             std::int64_t rounds);
 
