@@ -7,16 +7,21 @@ void add_run_options(std::vector<Option>& table) {
   SectionBuilder run(table, "run", &RunConfig::run, false);
   run.text("name", &RunOptions::name, "Name of the run, and of its folder under runs/.");
   run.text("dir", &RunOptions::dir, "The run folder itself; empty: runs/ and the name of the run.");
-  run.choice("mode", &RunOptions::mode, "What is run.", {{"train", Mode::kTrain}}).planned = {"federated"};
+  run.choice("mode", &RunOptions::mode,
+             "What is run: train is one model on all images, federated a simulation of many clients.",
+             {{"train", Mode::kTrain}, {"federated", Mode::kFederated}})
+      .identity = true;
   run.integer("seed", &RunOptions::seed, "Seed of every random draw of the run.").identity = true;
   run.text(
       "resume", &RunOptions::resume,
       "auto continues an unfinished run of the same identity, never starts anew only, must continues only; "
       "otherwise the path of a checkpoint to continue from.");
-  auto& deterministic = run.choice("deterministic", &RunOptions::deterministic, "Strict reproducibility.",
-                                   {{"false", Determinism::kNone}});
-  deterministic.planned = {"strict"};
-  deterministic.identity = true;
+  run.choice(
+         "deterministic", &RunOptions::deterministic,
+         "strict: the same bits at any rank count that divides train.shards, started or resumed; slower, see "
+         "docs/reliability.md.",
+         {{"false", Determinism::kNone}, {"strict", Determinism::kStrict}})
+      .identity = true;
   run.flag("overwrite", &RunOptions::overwrite, "Move an existing run folder aside and start anew.");
   run.duration("time_limit", &RunOptions::time_limit_seconds,
                "Stop with a checkpoint and exit code 75 after this time; 0: no limit.");
@@ -26,7 +31,11 @@ void add_model_options(std::vector<Option>& table) {
   using model::ModelOptions;
   using model::Norm;
   SectionBuilder model(table, "model", &RunConfig::model, true);
-  model.one_of("name", &ModelOptions::name, "The network.", {"resnet18", "resnet9"});
+  model.one_of(
+      "name", &ModelOptions::name,
+      "The network; pfl_cnn and lenet are the small ones of pfl-research and NIID-Bench, without norms "
+      "and of fixed width.",
+      {"resnet18", "resnet9", "pfl_cnn", "lenet"});
   model.one_of(
       "stem", &ModelOptions::stem,
       "First layers: cifar is a 3x3 convolution of stride 1, imagenet 7x7 of stride 2 and max-pooling "
@@ -42,6 +51,11 @@ void add_model_options(std::vector<Option>& table) {
                 between(1, 1024));
   model.flag("zero_init_residual", &ModelOptions::zero_init_residual,
              "Start the last norm weight of each residual block at 0 (Goyal et al. 2017).");
+  model.one_of(
+      "stem_init", &ModelOptions::stem_init,
+      "First convolution: random as all others, or whitening: the training images' principal components, "
+      "frozen (Page 2019, Jordan 2024).",
+      {"random", "whitening"});
   model.text("init_from", &ModelOptions::init_from,
              "A safetensors file to start from; empty: fresh weights.");
 }
@@ -101,6 +115,7 @@ void add_dist_options(std::vector<Option>& table) {
       "What gradients travel as: full is their own type, bf16 is rounded for the transport and summed in "
       "float32.",
       {{"full", WireType::kFull}, {"bf16", WireType::kBF16}});
+  dist.flag("share_gpu", &DistOptions::share_gpu, "Let two ranks compute on one GPU.");
   // A deadline of up to ten days: more is a mistake of unit.
   const Range deadline = positive(864000);
   dist.number("init_deadline_seconds", &DistOptions::init_deadline_seconds, "Longest start of the ranks.",
@@ -121,6 +136,11 @@ void add_dist_options(std::vector<Option>& table) {
   report.one_of("progress", &ReportOptions::progress,
                 "Progress on the terminal; auto: a live line on a terminal, plain lines elsewhere.",
                 {"auto", "plain", "none"});
+  report.integer("trace", &ReportOptions::trace,
+                 "Steps whose times go into trace.json (Chrome trace, opens in Perfetto); 0: none.",
+                 between(0, kMostTracedSteps));
+  report.integer("trace_first_step", &ReportOptions::trace_first_step,
+                 "First step of report.trace, or the first of this start if that is later.", at_least(1));
 }
 
 }  // namespace rn::config::detail

@@ -1,4 +1,5 @@
-// The one way a run ends badly: mark the board, write failure.json, say why, _exit(code).
+// The one way a run ends badly: mark the board, write failure.json and the flight record, say why,
+// _exit(code).
 //
 // No MPI or NCCL call and no destructor on the way, so nothing can hang; the launcher ends the other ranks.
 // Used by end_run, the watchdog, the handler of fatal signals and exit() before the end.
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "dist/failure_report.h"
+#include "dist/flight_file.h"
 #include "dist/launch_env.h"
 #include "dist/progress_board.h"
 
@@ -28,7 +30,7 @@ class BadEnd {
   // gone.
   [[noreturn]] void end(const FailureReport& report, ExitCode code, const std::string& words);
 
-  // Where failure.json goes; nowhere without a claim. Called once, by one thread.
+  // Where failure.json and the flight record go; nowhere without a claim. Called once, by one thread.
   void claim_run_folder(const std::string& run_dir);
   // No failure.json from now on: the folder is another run's.
   void leave_run_folder() noexcept { has_folder_ = false; }
@@ -41,11 +43,13 @@ class BadEnd {
   std::string words_for(const FailureReport& report) const;
 
  private:
+  bool several_ranks() const { return world_size_ > 1; }
   bool begin() noexcept;  // false: this process is already ending
 
   ProgressBoard& board_;
-  const bool several_ranks_;
+  const int world_size_;
   FailureFile file_{""};         // constant once has_folder_ is set
+  FlightFile flight_;            // the same; none for a run of one rank
   const std::string host_json_;  // prepared, since quoting is not async-signal-safe
   std::atomic<bool> ending_{false};
   std::atomic<bool> has_folder_{false};

@@ -15,6 +15,34 @@ int cuda_device_count() {
   return 0;
 }
 
+std::string cuda_problem() {
+  if (nvidia_devices_present() == 0) return {};
+  const auto version = [](int code) { return cat(code / 1000, ".", code % 1000 / 10); };
+  int count = 0;
+  if (const auto error = cudaGetDeviceCount(&count); error != cudaSuccess) {
+    cudaGetLastError();
+    if (error == cudaErrorNoDevice) return {};  // hidden on purpose: CUDA_VISIBLE_DEVICES
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    return cat("CUDA cannot use the GPUs of this node: ", cudaGetErrorString(error),
+               " (this build needs CUDA ", version(CUDART_VERSION), ", the driver offers ", version(driver),
+               ")");
+  }
+  // What the CUDA releases that LibTorch is built with compile for.
+  constexpr int kOldestMajor = CUDART_VERSION >= 13000 ? 7 : 5;
+  constexpr int kOldestMinor = CUDART_VERSION >= 13000 ? 5 : 0;
+  for (int i = 0; i < count; ++i) {
+    int major = 0;
+    int minor = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, i);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, i);
+    if (major > kOldestMajor || (major == kOldestMajor && minor >= kOldestMinor)) continue;
+    return cat("GPU ", i, " has compute capability ", major, ".", minor, ", too old for CUDA ",
+               version(CUDART_VERSION), " of this build, which begins at ", kOldestMajor, ".", kOldestMinor);
+  }
+  return {};
+}
+
 std::string cuda_device_uuid(int index) {
   cudaDeviceProp properties{};
   if (const auto error = cudaGetDeviceProperties(&properties, index); error != cudaSuccess) {

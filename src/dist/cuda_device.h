@@ -7,6 +7,9 @@ namespace rn::dist {
 
 bool built_with_cuda();
 int cuda_device_count();  // GPUs this process can use; 0 without CUDA support or driver
+// Why GPUs that the node shows cannot be used by this build (a driver or a GPU that is too old), in words;
+// empty where all is well, there is none, or the build has no CUDA.
+std::string cuda_problem();
 std::string cuda_device_uuid(
     int index);  // the same for the same device in any process. REQUIRES: a valid index
 bool cuda_device_computes_bf16(int index);  // compute capability 8.0 or more. REQUIRES: a valid index

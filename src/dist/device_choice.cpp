@@ -2,24 +2,20 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
 #include "core/host_name.h"
 #include "core/log.h"
+#include "dist/agreement.h"
 #include "dist/cuda_device.h"
 
 namespace rn::dist {
 namespace {
 
-// What a rank tells the others; plain bytes, equal machines.
-struct DeviceFacts {
-  std::array<char, 64> host{};
-  std::array<char, 16> uuid{};
-  std::int32_t device_count = 0;
-};
+constexpr int kMostRanksPerGpu = 2;
 
 DeviceFacts facts_of(int count, int index) {
   DeviceFacts facts;
@@ -31,25 +27,6 @@ DeviceFacts facts_of(int count, int index) {
     std::copy_n(uuid.begin(), std::min(uuid.size(), facts.uuid.size()), facts.uuid.begin());
   }
   return facts;
-}
-
-void check_agreement(const std::vector<DeviceFacts>& ranks) {
-  for (std::size_t i = 0; i < ranks.size(); ++i) {
-    if ((ranks[i].device_count > 0) != (ranks[0].device_count > 0)) {
-      const std::size_t without = ranks[i].device_count > 0 ? 0 : i;
-      throw EnvironmentError(cat("rank ", without, " on host ", ranks[without].host.data(),
-                                 " sees no GPU, but other ranks do. Run where every rank has one, or set "
-                                 "dist.backend=mpi to train on the CPUs."));
-    }
-    for (std::size_t j = 0; j < i && ranks[i].device_count > 0; ++j) {
-      if (ranks[i].uuid != ranks[j].uuid) continue;
-      throw EnvironmentError(
-          cat("ranks ", j, " and ", i, " on host ", ranks[i].host.data(), " would share a GPU (",
-              ranks[i].device_count,
-              " visible). Start at most one rank per GPU (launch/run -n auto does), or set "
-              "dist.backend=mpi to train on the CPUs."));
-    }
-  }
 }
 
 void point_out_idle(const LaunchEnv& env, const DistOptions& options, int count, int index) {
@@ -71,6 +48,31 @@ void point_out_idle(const LaunchEnv& env, const DistOptions& options, int count,
 
 }  // namespace
 
+bool check_devices(std::span<const DeviceFacts> ranks, bool share_gpu) {
+  bool shared = false;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if ((ranks[i].device_count > 0) != (ranks[0].device_count > 0)) {
+      const std::size_t without = ranks[i].device_count > 0 ? 0 : i;
+      throw EnvironmentError(cat("rank ", without, " on host ", ranks[without].host.data(),
+                                 " sees no GPU, but other ranks do. Run where every rank has one, or set "
+                                 "dist.backend=mpi to train on the CPUs."));
+    }
+    if (ranks[i].device_count == 0) continue;
+    std::vector<std::size_t> same;
+    for (std::size_t j = 0; j <= i; ++j) {
+      if (ranks[i].uuid == ranks[j].uuid) same.push_back(j);
+    }
+    if (same.size() > 1) shared = true;
+    if (same.size() <= (share_gpu ? kMostRanksPerGpu : 1)) continue;
+    throw EnvironmentError(cat(
+        rank_list(same), " on host ", ranks[i].host.data(), " would share a GPU (", ranks[i].device_count,
+        " visible). Start at most ", share_gpu ? "two ranks" : "one rank",
+        " per GPU (launch/run -n auto starts one), ", share_gpu ? "" : "set dist.share_gpu=true for two, ",
+        "or set dist.backend=mpi to train on the CPUs."));
+  }
+  return shared;
+}
+
 void check_backend(const DistOptions& options) {
   if (options.backend == Backend::kNccl && !built_with_cuda()) {
     throw ConfigError(
@@ -80,12 +82,18 @@ void check_backend(const DistOptions& options) {
 }
 
 int choose_device(const DistOptions& options, const LaunchEnv& env, Communicator& host) {
+  if (options.backend != Backend::kMpi) {
+    if (const std::string problem = cuda_problem(); !problem.empty()) {
+      throw EnvironmentError(cat(problem, ". ", kGpuCure));
+    }
+  }
   const int count = options.backend == Backend::kMpi ? 0 : cuda_device_count();
   const int index = count > 0 ? env.local_rank % count : -1;
   const DeviceFacts mine = facts_of(count, index);
   std::vector<DeviceFacts> ranks(static_cast<std::size_t>(env.world_size));
   host.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(ranks))).wait();
-  check_agreement(ranks);
+  // NCCL refuses two ranks on one GPU unless told.
+  if (check_devices(ranks, options.share_gpu)) setenv("NCCL_MULTI_RANK_GPU_ENABLE", "1", /*overwrite=*/0);
   if (index < 0 && options.backend == Backend::kNccl) {
     throw EnvironmentError(
         cat("dist.backend is nccl, but host ", host_name(), " shows no usable GPU (see nvidia-smi)"));

@@ -12,19 +12,10 @@
 
 #include "core/host_name.h"
 #include "core/utc_time.h"
+#include "dist/signal_safe_text.h"
 
 namespace rn::dist {
 namespace {
-
-bool write_all(int fd, std::string_view text) noexcept {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
 
 bool create_and_fill(const char* path, std::string_view text) noexcept {
   const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);

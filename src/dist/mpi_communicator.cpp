@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "dist/collective.h"
 #include "dist/collective_queue.h"
+#include "dist/fault_point.h"
 #include "dist/mpi_collectives.h"
 #include "dist/mpi_topology.h"
 #include "dist/progress_board.h"
@@ -17,10 +18,7 @@ namespace rn::dist {
 
 struct MpiCommunicator::Impl {
   Impl(ProgressBoard* progress_board, int ranks_per_node)
-      : row(progress_board ? &progress_board->mine() : nullptr),
-        topology(ranks_per_node),
-        collectives(topology, abandoned),
-        queue(abandoned) {}
+      : board(progress_board), topology(ranks_per_node), collectives(topology, abandoned), queue(abandoned) {}
 
   // The buffer that holds all of `data`, or null. Called from the caller's thread only.
   std::shared_ptr<SharedBuffer> find_buffer(std::span<const std::byte> data) {
@@ -49,15 +47,14 @@ struct MpiCommunicator::Impl {
   template <typename Run>
   Work start(const CollectiveCall& call, Run run) {
     return queue.start([this, call, run = std::move(run)] {
-      if (row) {
-        row->collective_kind.store(static_cast<std::uint32_t>(call.kind), std::memory_order_relaxed);
-        row->collective_bytes.store(static_cast<std::int64_t>(call.bytes), std::memory_order_relaxed);
-        row->collective.store(call.number, std::memory_order_relaxed);
-      }
+      if (board) board->collective_started(call);
+      fault_point(name_of(call.kind), topology.rank, step());
       run(call);
-      if (row) row->finished_collective.store(call.number, std::memory_order_relaxed);
+      if (board) board->collective_finished(call);
     });
   }
+
+  std::int64_t step() const { return board ? board->mine().step.load(std::memory_order_relaxed) : -1; }
 
   using InPlace = void (MpiCollectives::*)(const CollectiveCall&, std::span<std::byte>, const SharedBuffer*);
 
@@ -69,11 +66,16 @@ struct MpiCommunicator::Impl {
       call.offset = static_cast<std::uint64_t>(data.data() - buffer->bytes().data());
     }
     return start(call, [this, data, collective, buffer = std::move(buffer)](const CollectiveCall& mine) {
+      const auto corrupt = [&](FaultData place) {
+        fault_point_data(place, name_of(mine.kind), topology.rank, step(), data, mine.dtype);
+      };
+      corrupt(FaultData::kContribution);
       (collectives.*collective)(mine, data, buffer.get());
+      corrupt(FaultData::kResult);
     });
   }
 
-  BoardRow* const row;
+  ProgressBoard* const board;
   std::atomic<bool> abandoned{false};
   const Topology topology;
   MpiCollectives collectives;                        // of the queue's thread

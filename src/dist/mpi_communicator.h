@@ -26,8 +26,8 @@ class ProgressBoard;
 class MpiCommunicator final : public Communicator {
  public:
   // Collective over MPI_COMM_WORLD. REQUIRES: MPI runs with MPI_THREAD_SERIALIZED or more, and this object is
-  // destroyed before MPI_Finalize. `board` (borrowed, may be null): this rank's row gets number, kind and
-  // bytes of each collective when it is executed. `ranks_per_node` above 0 cuts a machine into several
+  // destroyed before MPI_Finalize. `board` (borrowed, may be null): this rank's row and flight ring
+  // get each collective when it is executed. `ranks_per_node` above 0 cuts a machine into several
   // "nodes", for tests.
   explicit MpiCommunicator(ProgressBoard* board = nullptr, int ranks_per_node = 0);
   // Finishes what was started; abandons it when an exception is unwinding this rank.

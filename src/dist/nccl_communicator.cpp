@@ -7,6 +7,8 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <fstream>
+#include <sstream>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -14,6 +16,7 @@
 
 #include "core/error.h"
 #include "dist/collective.h"
+#include "dist/library_versions.h"
 #include "dist/progress_board.h"
 #include "dist/single_communicator.h"
 
@@ -370,13 +373,8 @@ void check_first_sum(NcclCommunicator& communicator) {
 
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, int device,
                                                            double deadline_seconds, ProgressBoard* board) {
-  int loaded = 0;
-  if (ncclGetVersion(&loaded) != ncclSuccess) throw EnvironmentError("[nccl] ncclGetVersion failed");
-  if (loaded != NCCL_VERSION_CODE) {
-    throw EnvironmentError(
-        cat("[nccl] the loaded NCCL is ", version_text(loaded), ", the build's is ",
-            version_text(NCCL_VERSION_CODE),
-            ": another libnccl.so.2 comes first; look at LD_LIBRARY_PATH and LD_PRELOAD."));
+  if (const std::string problem = nccl_problem(); !problem.empty()) {
+    throw EnvironmentError(cat("[nccl] ", problem));
   }
   auto communicator = std::make_unique<NcclCommunicator>(host, device, deadline_seconds, board);
   check_first_sum(*communicator);
@@ -386,6 +384,22 @@ std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, i
 std::string nccl_version() {
   int loaded = 0;
   return ncclGetVersion(&loaded) == ncclSuccess ? version_text(loaded) : std::string();
+}
+
+std::string nccl_problem() {
+  int loaded = 0;
+  if (ncclGetVersion(&loaded) != ncclSuccess) return "ncclGetVersion failed";
+  if (loaded != NCCL_VERSION_CODE) {
+    return cat("the loaded NCCL is ", version_text(loaded), ", the build's is ",
+               version_text(NCCL_VERSION_CODE),
+               ": another libnccl.so.2 comes first; look at LD_LIBRARY_PATH and LD_PRELOAD.");
+  }
+  std::ostringstream maps;
+  maps << std::ifstream("/proc/self/maps").rdbuf();
+  const auto files = loaded_files(maps.str(), "libnccl.so");
+  if (files.size() < 2) return {};
+  return cat("two NCCLs are loaded, ", files[0], " and ", files[1],
+             ": each has state of its own; take one of them out of LD_LIBRARY_PATH or LD_PRELOAD.");
 }
 
 }  // namespace rn::dist

@@ -6,6 +6,7 @@ namespace rn::dist {
 
 bool built_with_cuda() { return false; }
 int cuda_device_count() { return 0; }
+std::string cuda_problem() { return {}; }
 std::string cuda_device_uuid(int index) {
   throw InternalError(cat("no CUDA device ", index, " in this build"));
 }

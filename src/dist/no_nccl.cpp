@@ -1,5 +1,6 @@
 // The stub of nccl_communicator.cpp for builds without CUDA.
 #include "core/error.h"
+#include "dist/library_versions.h"
 #include "dist/nccl_communicator.h"
 
 namespace rn::dist {
@@ -10,5 +11,6 @@ std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator&, int, d
 }
 
 std::string nccl_version() { return {}; }
+std::string nccl_problem() { return {}; }
 
 }  // namespace rn::dist

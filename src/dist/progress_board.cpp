@@ -9,25 +9,22 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <ctime>
 #include <new>
 #include <thread>
 
 #include "core/error.h"
+#include "dist/fault_point.h"
+#include "dist/monotonic_clock.h"
 #include "dist/process_state.h"
 
 namespace rn::dist {
 namespace {
 
-constexpr std::uint32_t kReady = 0x72'6e'64'01;  // "rnd", version of the segment's form
-constexpr std::size_t kHeaderBytes = 128;        // the rows begin after it, aligned as they want to be
+constexpr std::uint32_t kReady = 0x72'6e'64'02;  // "rnd", version of the segment's form
+constexpr std::size_t kHeaderBytes = 128;        // rows and rings follow, aligned as they want to be
+constexpr std::size_t kRankBytes = sizeof(BoardRow) + sizeof(FlightRing);
+static_assert(sizeof(BoardRow) % alignof(FlightRing) == 0);
 constexpr auto kCreationLimit = std::chrono::seconds(5);
-
-std::int64_t monotonic_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 [[noreturn]] void refuse(const std::string& name, const char* what, int error) {
   throw EnvironmentError(cat("cannot ", what, " the shared memory ", name, " for the progress board: ",
@@ -63,32 +60,13 @@ void remove_leftover(const std::string& name, int fd) {
 
 }  // namespace
 
-std::string_view name_of(Phase phase) {
-  switch (phase) {
-    case Phase::kInit:
-      return "init";
-    case Phase::kData:
-      return "data";
-    case Phase::kStep:
-      return "step";
-    case Phase::kEval:
-      return "eval";
-    case Phase::kCheckpoint:
-      return "checkpoint";
-    case Phase::kFinished:
-      return "finished";
-    case Phase::kEnding:
-      return "ending";
-  }
-  return "?";
-}
-
 struct ProgressBoard::Segment {
   std::atomic<std::uint32_t> ready{0};  // kReady once the rows are built
   std::int32_t creator = 0;             // pid
   std::atomic<std::uint64_t> said{0};   // hash of the first text that a rank had to say
 
   BoardRow* rows() { return reinterpret_cast<BoardRow*>(reinterpret_cast<std::byte*>(this) + kHeaderBytes); }
+  FlightRing* rings(int count) { return reinterpret_cast<FlightRing*>(rows() + count); }
 };
 
 static_assert(std::atomic<std::int64_t>::is_always_lock_free, "the board is shared between processes");
@@ -97,7 +75,7 @@ ProgressBoard::ProgressBoard(const LaunchEnv& env)
     : rows_(env.local_size),
       rank_(env.rank),
       local_rank_(env.local_rank),
-      bytes_(kHeaderBytes + sizeof(BoardRow) * static_cast<std::size_t>(env.local_size)),
+      bytes_(kHeaderBytes + kRankBytes * static_cast<std::size_t>(env.local_size)),
       name_(env.launched && env.local_size > 1 ? cat("/rn_dist.", getuid(), ".", env.job) : "") {
   static_assert(sizeof(Segment) <= kHeaderBytes);
   if (name_.empty()) {
@@ -177,7 +155,10 @@ void ProgressBoard::map(int fd) {
     return;
   }
   segment_ = new (memory) Segment;
-  for (int i = 0; i < rows_; ++i) new (segment_->rows() + i) BoardRow;
+  for (int i = 0; i < rows_; ++i) {
+    new (segment_->rows() + i) BoardRow;
+    new (segment_->rings(rows_) + i) FlightRing;
+  }
   segment_->creator = getpid();
   segment_->ready.store(kReady, std::memory_order_release);
 }
@@ -201,14 +182,48 @@ BoardRow& ProgressBoard::row(int local_rank) const {
 
 BoardRow& ProgressBoard::mine() const { return segment_->rows()[local_rank_]; }
 
+const FlightRing& ProgressBoard::flight(int local_rank) const {
+  RN_CHECK(local_rank >= 0 && local_rank < rows_, local_rank);
+  return segment_->rings(rows_)[local_rank];
+}
+
+void ProgressBoard::set_phase(Phase phase) noexcept {
+  BoardRow& row = mine();
+  const std::int64_t now = monotonic_ns();
+  const auto before = row.phase.exchange(static_cast<std::uint32_t>(phase), std::memory_order_relaxed);
+  const std::int64_t since = row.since_ns.exchange(now, std::memory_order_relaxed);
+  row.phase_ns[before].fetch_add(now - since, std::memory_order_relaxed);
+}
+
+void ProgressBoard::note_ending() noexcept { set_phase(Phase::kEnding); }
+
 void ProgressBoard::enter(Phase phase) {
-  mine().phase.store(static_cast<std::uint32_t>(phase), std::memory_order_relaxed);
-  mine().since_ns.store(monotonic_ns(), std::memory_order_relaxed);
+  set_phase(phase);
+  fault_point(name_of(phase), rank_, mine().step.load(std::memory_order_relaxed));
 }
 
 void ProgressBoard::begin_step(std::int64_t step) {
   mine().step.store(step, std::memory_order_relaxed);
   enter(Phase::kStep);
+}
+
+void ProgressBoard::collective_started(const CollectiveCall& call) noexcept {
+  BoardRow& row = mine();
+  const auto phase = static_cast<Phase>(row.phase.load(std::memory_order_relaxed));
+  FlightRing& ring = segment_->rings(rows_)[local_rank_];
+  ring.start(call, phase, row.step.load(std::memory_order_relaxed), monotonic_ns());
+  row.collective_kind.store(static_cast<std::uint32_t>(call.kind), std::memory_order_relaxed);
+  row.collective_bytes.store(static_cast<std::int64_t>(call.bytes), std::memory_order_relaxed);
+  row.collective.store(call.number, std::memory_order_relaxed);
+}
+
+void ProgressBoard::collective_finished(const CollectiveCall& call) noexcept {
+  BoardRow& row = mine();
+  const std::int64_t now = monotonic_ns();
+  const FlightRing::Span span = segment_->rings(rows_)[local_rank_].finish(call.number, now);
+  row.collective_ns[static_cast<std::size_t>(span.phase)].fetch_add(now - span.started_ns,
+                                                                    std::memory_order_relaxed);
+  row.finished_collective.store(call.number, std::memory_order_relaxed);
 }
 
 bool ProgressBoard::first_to_say(std::uint64_t hash) {

@@ -1,24 +1,23 @@
-// The progress board: one row per rank of this node in shared memory, readable whatever state a rank is in.
+// The progress board: one row and one flight ring per rank of this node in shared memory, readable whatever
+// state a rank is in.
 //
 // Every rank writes its own row (relaxed atomics, no locks); watchdogs, reports and the other ranks' fault
 // handling read all rows. Made before MPI starts, named by the launcher's job, unlinked once all ranks are
 // attached.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
+#include "dist/collective.h"
+#include "dist/flight_ring.h"
 #include "dist/launch_env.h"
+#include "dist/phase.h"
 
 namespace rn::dist {
-
-// kEnding: leaving, well (in finish) or badly (failed_code is then set). kFinished: gone well, the process
-// may vanish.
-enum class Phase : std::uint32_t { kInit, kData, kStep, kEval, kCheckpoint, kFinished, kEnding };
-std::string_view name_of(Phase phase);
 
 // One rank's row, written by its rank only. All-zero bytes plus the initial values below are an unattached
 // row.
@@ -33,6 +32,10 @@ struct alignas(128) BoardRow {
   std::atomic<std::uint32_t> collective_kind{0};
   std::atomic<std::int64_t> collective_bytes{0};
   std::atomic<std::int32_t> failed_code{0};  // exit code of a rank that ends badly, before it leaves
+  // Nanoseconds since the start, by phase: spent in it before the current stay, and of that in collectives of
+  // the host, which for a rank that comes early are mostly waiting for the others.
+  std::array<std::atomic<std::int64_t>, kPhases> phase_ns{};
+  std::array<std::atomic<std::int64_t>, kPhases> collective_ns{};
 };
 
 class ProgressBoard {
@@ -51,8 +54,16 @@ class ProgressBoard {
   BoardRow& mine() const;
   int local_rank() const { return local_rank_; }
 
-  void enter(Phase phase);             // sets phase and since; any thread, signal handlers included
+  const FlightRing& flight(int local_rank) const;  // 0 <= local_rank < rows()
+
+  void enter(Phase phase);             // sets phase and since; any thread. A fault point of its phase
   void begin_step(std::int64_t step);  // phase kStep
+  void note_ending() noexcept;         // kEnding, for a bad end: no fault point, async-signal-safe
+
+  // A collective of the host communicator is begun, is done: in the row and in the flight ring. The
+  // communication thread only.
+  void collective_started(const CollectiveCall& call) noexcept;
+  void collective_finished(const CollectiveCall& call) noexcept;
 
   // True for the first caller of the node with this text's hash (and for the callers with other texts): what
   // several ranks have to say alike is then said once.
@@ -60,6 +71,7 @@ class ProgressBoard {
 
  private:
   struct Segment;
+  void set_phase(Phase phase) noexcept;
   void attach();
   bool try_create();
   bool try_open();  // false: gone or removed as a leftover; start again

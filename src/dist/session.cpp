@@ -13,9 +13,11 @@
 #include "dist/bad_end.h"
 #include "dist/device_choice.h"
 #include "dist/fatal_signals.h"
+#include "dist/fault_point.h"
 #include "dist/mpi_communicator.h"
 #include "dist/mpi_runtime.h"
 #include "dist/nccl_communicator.h"
+#include "dist/process_limits.h"
 #include "dist/process_state.h"
 #include "dist/single_communicator.h"
 #include "dist/stop_signals.h"
@@ -86,6 +88,7 @@ struct Session::Impl {
 };
 
 void Session::Impl::connect() {
+  fault_point(name_of(Phase::kInit), env.rank, /*step=*/-1);
   if (env.launched) {
     mpi.emplace(env);
     // Open MPI has handlers of its own for some of these.
@@ -125,6 +128,7 @@ Session::Session(const DistOptions& options, int threads_per_rank)
   // Before MPI_Init, which waits for every rank and would do so forever.
   impl_->watchdog.emplace(impl_->board, impl_->end, impl_->env, options);
   if (!impl_->env.hint.empty()) log_warning(impl_->env.hint);
+  if (const std::string done = raise_soft_limits(); !done.empty() && impl_->env.rank == 0) log_info(done);
   if (!impl_->env.launched) {
     try {
       impl_->connect();
