@@ -62,11 +62,10 @@ void finish_file(WritableFile& file) {
   file.close();
 }
 
-// The files of one checkpoint and, last, its manifest.
-void write_folder(FileSystem& files, const std::string& folder, std::int64_t step,
-                  const std::vector<CheckpointFile>& contents, const nlohmann::json& values) {
+// The files of one checkpoint and, last, its manifest, whose text is returned.
+std::string write_folder(FileSystem& files, const std::string& folder, detail::Manifest& manifest,
+                         const std::vector<CheckpointFile>& contents) {
   files.make_directory(folder);
-  detail::Manifest manifest{step, values, {}};
   for (const CheckpointFile& content : contents) {
     HashingFile file(files.create(folder + "/" + content.name));
     write_safetensors(file, content.tensors, {});
@@ -78,6 +77,26 @@ void write_folder(FileSystem& files, const std::string& folder, std::int64_t ste
   file->append(std::as_bytes(std::span(text)));
   finish_file(*file);
   files.sync_directory(folder);
+  return text;
+}
+
+// Reads a folder back, before anything relies on it. `manifest` and `text` come from memory, not from the
+// disk.
+void verify_folder(FileSystem& files, const std::string& folder, const detail::Manifest& manifest,
+                   const std::string& text) {
+  const auto verify = [&](const std::string& name, std::uint64_t size, std::uint64_t hash) {
+    std::string problem;
+    try {
+      const auto bytes = files.read(folder + "/" + name, size);
+      if (bytes.size() == size && tensor_hash(bytes) == hash) return;
+    } catch (const DataError& error) {
+      problem = cat(" (", error.what(), ")");
+    }
+    throw Error(ExitCode::kFailure, cat(folder, "/", name, " reads back differently from what was written",
+                                        problem, ": the disk or the memory of this machine is faulty"));
+  };
+  for (const detail::ManifestFile& file : manifest.files) verify(file.name, file.size, file.hash);
+  verify(detail::kManifestName, text.size(), tensor_hash(std::as_bytes(std::span(text))));
 }
 
 // Best effort, after a failure that is worth more than this one's.
@@ -155,7 +174,9 @@ void CheckpointFolder::save(std::int64_t step, const std::vector<CheckpointFile>
   }
   const std::string temporary = temporary_path(path_of(std::to_string(step)));
   try {
-    write_folder(files_, temporary, step, contents, values);
+    detail::Manifest manifest{step, values, {}};
+    const std::string text = write_folder(files_, temporary, manifest, contents);
+    verify_folder(files_, temporary, manifest, text);
     publish(step, temporary);
   } catch (...) {
     try_remove_folder(files_, temporary);

@@ -5,9 +5,12 @@
 //
 // The manifest lists each file's size and hash, the run's values (step, epoch, ...) and ends with its own
 // hash; a folder without a manifest is not a checkpoint. Publishing: write into a temporary folder beside it,
-// fsync each file, fsync the folder, rename, fsync the parent, then move the link. Every opener verifies all
-// hashes, so a damaged checkpoint is an error that names the file, never silently something else. One process
-// writes (it holds the run's lock), any number may read. Not thread-safe.
+// fsync each file, fsync the folder, read all of it back and compare it with the hashes of what was in
+// memory, rename, fsync the parent, then move the link; so an older checkpoint goes only after a newer one
+// was seen to be good. Every opener verifies all hashes, so a damaged checkpoint is an error that names the
+// file, never silently something else. One process writes (it holds the run's lock), any number may read. The
+// class has no state but the disk's: one thread at a time may change the folder; const members may be called
+// meanwhile by others, and find the old or the new.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +47,9 @@ class CheckpointFolder {
 
   // Writes and publishes the checkpoint of `step` and points `last` at it. An existing one of the same step
   // is replaced, and at any moment either of the two opens. Leaves older checkpoints as they are when it
-  // throws (Error: disk full, read-only, ...), and nothing half-written behind unless even removing fails;
-  // prune() gets that later. REQUIRES: step >= 0, distinct file names, finite numbers in `values`.
+  // throws (Error, exit code 1: disk full, read-only, what was read back differs, ...), and nothing
+  // half-written behind unless even removing fails; prune() gets that later. REQUIRES: step >= 0, distinct
+  // file names, finite numbers in `values`.
   void save(std::int64_t step, const std::vector<CheckpointFile>& contents, const nlohmann::json& values);
 
   void set_best(std::int64_t step);          // points `best` at an existing checkpoint

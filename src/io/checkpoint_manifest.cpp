@@ -73,7 +73,11 @@ Manifest parse_manifest(std::string_view text, const std::string& path) {
   // What follows holds in all that we wrote. A manifest made by somebody else may have a right hash and wrong
   // content.
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto bounded = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+      RN_CHECK(depth <= kDeepestManifest, "nested deeper than ", kDeepestManifest, " levels");
+      return true;
+    };
+    const auto json = nlohmann::json::parse(text, bounded);
     if (json.at("format").get<std::string>() != kFormat) {
       throw DataError(cat(path, " has the format \"", json.at("format").get<std::string>(),
                           "\"; this version reads \"", kFormat, "\""));

@@ -16,7 +16,8 @@
 namespace rn::io::detail {
 
 inline constexpr const char* kManifestName = "manifest.json";
-inline constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{4} << 20;
+inline constexpr int kDeepestManifest = 32;  // levels of JSON: what is nested deeper can exhaust the stack
 
 struct ManifestFile {
   std::string name;
@@ -33,7 +34,8 @@ struct Manifest {
 // REQUIRES: numbers in `values` are finite (JSON has no others; they would be read back as null).
 std::string format_manifest(const Manifest& manifest);
 
-// Throws DataError naming `path` unless `text` is exactly what format_manifest wrote.
+// Throws DataError naming `path` unless `text` ends with the hash of what is before and says what a manifest
+// says.
 Manifest parse_manifest(std::string_view text, const std::string& path);
 
 // Whether a checkpoint may have a file of this name: one part, not hidden, not the manifest.

@@ -91,6 +91,10 @@ class PosixWritableFile : public WritableFile {
 
   void sync() override {
     if (retry([&] { return ::fsync(fd_.get()); }) != 0) raise_write_error(path_, errno);
+#ifdef POSIX_FADV_DONTNEED
+    // Who reads the file back to verify it should see the disk's bytes, not the cache's. Only advice.
+    ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
+#endif
   }
 
   void close() override {

@@ -1,13 +1,11 @@
-// Crashes and full disks at every operation of save, set_best and prune.
+// Crashes and full disks at every operation of save, set_best, prune and drop_after.
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <functional>
-#include <set>
 
 #include "core/error.h"
 #include "core/random.h"
-#include "io/checkpoint_fixture.h"
+#include "io/checkpoint_scenarios.h"
 #include "support/memory_file_system.h"
 
 namespace rn::io {
@@ -16,72 +14,17 @@ namespace {
 using testing_support::Crash;
 using testing_support::MemoryFileSystem;
 
-struct Scenario {
-  const char* name;
-  std::function<void(CheckpointFolder&)> action;
-  // What may be there afterwards: pairs of last and best step, and versions of step 200.
-  std::set<std::pair<std::int64_t, std::int64_t>> last_and_best;
-  std::set<int> versions_of_200;
-};
-
-void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
-
-const Scenario kScenarios[] = {
-    {"Save", [](CheckpointFolder& folder) { save_sample(folder, 300); }, {{200, 100}, {300, 100}}, {1}},
-    {"Replace", [](CheckpointFolder& folder) { save_sample(folder, 200, 2); }, {{200, 100}}, {1, 2}},
-    {"SetBest", [](CheckpointFolder& folder) { folder.set_best(200); }, {{200, 100}, {200, 200}}, {1}},
-    {"Prune", [](CheckpointFolder& folder) { folder.prune(1); }, {{200, 100}}, {1}},
-    {"SaveSetBestPrune",
-     [](CheckpointFolder& folder) {
-       save_sample(folder, 300);
-       folder.set_best(300);
-       folder.prune(1);
-     },
-     {{200, 100}, {300, 100}, {300, 300}},
-     {1}},
-};
-
-// A run with checkpoints 50, 100 (best) and 200 (last).
+// A run whose next operation has a known number.
 class ExistingRun {
  public:
   ExistingRun() {
-    for (const std::int64_t step : {50, 100, 200}) save_sample(folder, step);
-    folder.set_best(100);
+    make_existing_run(files, kCheckpoints);
     start = files.operations();
   }
   MemoryFileSystem files;
   CheckpointFolder folder{files, kCheckpoints};
   std::size_t start;
 };
-
-// Everything that calls itself a checkpoint opens whole, and last and best are old or new.
-void expect_whole(MemoryFileSystem& files, const Scenario& scenario) {
-  const CheckpointFolder folder(files, kCheckpoints);
-  for (const std::int64_t step : folder.steps()) {
-    try {
-      const int version = load_sample(folder.load(step), step);
-      if (step == 200) {
-        EXPECT_TRUE(scenario.versions_of_200.contains(version)) << version;
-      } else {
-        EXPECT_EQ(version, 1);
-      }
-    } catch (const DataError& error) {
-      ADD_FAILURE() << error.what();
-    }
-  }
-  const std::pair found(folder.last().value_or(-1), folder.best().value_or(-1));
-  EXPECT_TRUE(scenario.last_and_best.contains(found)) << "last " << found.first << ", best " << found.second;
-}
-
-// The next run goes on as if nothing had happened and leaves no trace of it.
-void expect_usable(MemoryFileSystem& files) {
-  CheckpointFolder folder(files, kCheckpoints);
-  save_sample(folder, 400);
-  folder.set_best(400);
-  folder.prune(1);
-  EXPECT_EQ(files.list(kCheckpoints), (std::vector<std::string>{"400", "best", "last"}));
-  EXPECT_EQ(load_sample(load_checkpoint(files, std::string(kCheckpoints) + "/last"), 400), 1);
-}
 
 class CheckpointCrashTest : public testing::TestWithParam<Scenario> {};
 
@@ -105,18 +48,20 @@ TEST_P(CheckpointCrashTest, AfterACrashAtAnyOperationTheOldOrTheNewOpensWhole) {
         if (mixture < 2) return mixture == 0 ? 0 : n - 1;
         return random.below(static_cast<std::uint32_t>(n));
       });
-      expect_whole(*survivor, GetParam());
-      expect_usable(*survivor);
+      expect_whole(*survivor, kCheckpoints, GetParam());
+      expect_usable(*survivor, kCheckpoints);
       ++replayed;
     }
     if (!crashed) break;
     ASSERT_LT(stop, 200u);
   }
   EXPECT_GT(replayed, 100u);
+  RecordProperty("points", static_cast<int>(replayed));
 }
 
 // A second crash, while the next run cleans up after the first.
 TEST_P(CheckpointCrashTest, ACrashDuringTheRecoveryIsNoWorse) {
+  int replayed = 0;
   for (std::size_t stop = 0;; ++stop) {
     ExistingRun run;
     run.files.crash_at(run.start + stop);
@@ -141,18 +86,21 @@ TEST_P(CheckpointCrashTest, ACrashDuringTheRecoveryIsNoWorse) {
         crashed_again = true;
       }
       const auto second_survivor = survivor->after_crash(draw);
-      expect_whole(*second_survivor, GetParam());
-      expect_usable(*second_survivor);
+      expect_whole(*second_survivor, kCheckpoints, GetParam());
+      expect_usable(*second_survivor, kCheckpoints);
+      ++replayed;
       if (!crashed_again) break;
       ASSERT_LT(second, 200u);
     }
     if (!crashed) break;
   }
+  RecordProperty("points", replayed);
 }
 
 enum class Fault { kFullFromHere, kReadOnlyFromHere, kOneFailure };
 
 TEST_P(CheckpointCrashTest, AfterAFailureAtAnyOperationOlderCheckpointsAreValid) {
+  int failures = 0;
   for (const Fault fault : {Fault::kFullFromHere, Fault::kReadOnlyFromHere, Fault::kOneFailure}) {
     for (std::size_t stop = 0;; ++stop) {
       SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " at operation " << stop);
@@ -173,17 +121,19 @@ TEST_P(CheckpointCrashTest, AfterAFailureAtAnyOperationOlderCheckpointsAreValid)
         EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
       }
       const bool reached = run.files.operations() > operation;
-      expect_whole(run.files, GetParam());
+      expect_whole(run.files, kCheckpoints, GetParam());
       run.files.heal();
-      expect_usable(run.files);
+      expect_usable(run.files, kCheckpoints);
       if (!reached) break;
+      ++failures;
       EXPECT_TRUE(failed || fault != Fault::kReadOnlyFromHere);
       ASSERT_LT(stop, 200u);
     }
   }
+  RecordProperty("points", failures);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllOperations, CheckpointCrashTest, testing::ValuesIn(kScenarios),
+INSTANTIATE_TEST_SUITE_P(AllOperations, CheckpointCrashTest, testing::ValuesIn(scenarios()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(CheckpointFullDiskTest, AFailedSaveLeavesNothingHalfWrittenBehind) {
