@@ -12,14 +12,19 @@ start_checks() {
 
 record_check() { printf '%s\t%s\t%s\n' "$1" "$2" "${3:-}" >>"$RN_CHECKS"; }
 
-# check NAME COMMAND...: runs it with its output in a log, which is shown at the end if it fails.
+# check NAME COMMAND...: runs it with its output in a log, which is shown at the end if it fails. Status 77: skipped.
 check() {
-  local name=$1 log
+  local name=$1 log status
   log=$RN_TEST_LOGS/${name//[^A-Za-z0-9.-]/_}.log
   shift
-  if "$@" >"$log" 2>&1 </dev/null; then
+  "$@" >"$log" 2>&1 </dev/null
+  status=$?
+  if [ "$status" -eq 0 ]; then
     say "  passed  $name"
     record_check "$name" passed
+  elif [ "$status" -eq 77 ]; then
+    say "  skipped $name: $(tail -n 1 "$log")"
+    record_check "$name" skipped
   else
     say "  FAILED  $name"
     record_check "$name" failed "$log"
@@ -41,7 +46,8 @@ clang_format_check() {
 # Not on every machine, and not needed to use the program: skipped where it is missing.
 shellcheck_check() {
   cd "$RN_ROOT" || return
-  shellcheck -x launch/setup launch/run launch/quickstart launch/test launch/lib/*.sh .ci/run tests/launch/*.sh
+  shellcheck -x launch/setup launch/run launch/quickstart launch/test launch/lib/*.sh .ci/run tests/launch/*.sh \
+    slurm/*.sbatch slurm/lib.sh tests/slurm/*.sh tests/hosts/*.sh tests/hosts/enter_host
 }
 
 static_checks() {
@@ -98,6 +104,31 @@ fuzz_build() {
   done
   check 'fuzzing: line coverage of the readers' python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --coverage \
     --table "$folder/fuzzing.md" || true
+}
+
+# all_faults FOLDER: what ctest leaves out of tests/faults, in parts that run side by side, and the table of
+# docs/reliability.md. The runs mostly wait for deadlines and for mpirun.
+all_faults() {
+  local parts=4 part log=$RN_TEST_LOGS/faults.jsonl
+  rm -f "$log"
+  for ((part = 0; part < parts; ++part)); do
+    check "faults: part $((part + 1)) of $parts" env RN_FAULT_LOG="$log" GTEST_TOTAL_SHARDS=$parts \
+      GTEST_SHARD_INDEX="$part" "$1/bin/faults_test" --gtest_filter='-Fast/*' &
+  done
+  wait
+  check 'faults: rn_dist' env RN_FAULT_LOG="$log" "$1/bin/app_faults_test" || true
+  check 'faults: docs/reliability.md' "$RN_ROOT/tools/fault_table.py" "$log" "$RN_ROOT/docs/reliability.md" || true
+}
+
+# all_cases NAME SCRIPT FOLDER PACKAGE...: every case of a script of tests/slurm or tests/hosts, with what it needs from
+# apt where that is to be had; else it says what is missing and skips.
+all_cases() {
+  local name=$1 script=$2 folder=$3 case
+  shift 3
+  if root_prefix >/dev/null && have apt-get; then
+    dpkg --status "$@" >/dev/null 2>&1 || apt_install "$@" >/dev/null 2>&1 || true
+  fi
+  for case in $("$script" list); do check "$name: ${case//_/ }" "$script" "$case" "$folder" || true; done
 }
 
 # smoke NAME FOLDER: the built program starts, and trains a few steps on 1 and 2 ranks.

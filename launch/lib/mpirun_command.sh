@@ -43,12 +43,16 @@ auto_ranks() {
 rank_count() { if [ "$1" = auto ]; then auto_ranks "$2"; else printf '%s\n' "$1"; fi; }
 
 # launch_command auto|N HOSTFILE: sets RN_LAUNCH to the words before the program; empty for one rank on this node, which
-# needs no MPI.
+# needs no MPI. Sets RN_SEVERAL_HOSTS to 1 where the ranks may lie on several.
 launch_command() {
   local ranks hosts=$2
   ranks=$(rank_count "$1" "$hosts")
   [ "$ranks" -gt 0 ] || die 2 "$hosts names no hosts"
   RN_LAUNCH=()
+  # shellcheck disable=SC2034  # for supervise.sh
+  RN_SEVERAL_HOSTS=0
+  # shellcheck disable=SC2034
+  if [ -n "$hosts" ] || [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then RN_SEVERAL_HOSTS=1; fi
   if [ "$ranks" -eq 1 ] && [ -z "$hosts" ] && [ -z "${RN_MPIRUN_ARGS:-}" ]; then return; fi
   case ${RN_LAUNCHER:-mpirun} in
     mpirun) mpirun_command "$ranks" "$hosts" ;;

@@ -70,14 +70,17 @@ end_ranks() {
 }
 
 # end_after_failure PID FAILURE BEFORE: a run with a failure.json ends by itself, unless mpirun waits for a host that does
-# not answer. So it is ended after a while, with all processes of this node.
+# not answer. So after a while all its processes on this node are ended; those of other hosts end when they find their
+# mpirun gone.
 end_after_failure() {
   local grace=${RN_FAILURE_GRACE:-10} pids
   until [ -e "$2" ] && [ "$(fingerprint "$2")" != "$3" ]; do sleep 1 >/dev/null 2>&1; done
   sleep "$grace" >/dev/null 2>&1
   say "the run failed $grace s ago and has not ended: ending it"
-  end_ranks "$1"
-  sleep 3 >/dev/null 2>&1
+  if [ "${RN_LAUNCH[0]:-}" = srun ]; then
+    end_ranks "$1"
+    sleep 3 >/dev/null 2>&1
+  fi
   mapfile -t pids < <(session_pids "$1")
   [ "${#pids[@]}" -eq 0 ] || kill -s KILL "${pids[@]}" 2>/dev/null
 }
@@ -109,7 +112,7 @@ wait_for_child() {
   local status again=0 tries=0
   while :; do
     rn_interrupted=0
-    wait "$rn_child"
+    { wait "$rn_child"; } 2>/dev/null # without bash's own words on a killed child
     status=$?
     # 127: it had been waited for already when the trap ran.
     if [ "$again" -eq 1 ] && [ "$status" -eq 127 ]; then status=$rn_last_status; fi
@@ -137,11 +140,28 @@ stop_code() { if [ "$rn_stop" = INT ]; then printf '130\n'; else printf '143\n';
 # What tells one failure.json from the next, clocks aside.
 fingerprint() { { stat -c '%i %y %s' "$1" && cat "$1"; } 2>/dev/null | cksum; }
 
+# lost_host STATUS RUN_DIR CONFIG_BEFORE: mpirun, over several hosts, ended a run that had begun, and no rank knew why:
+# every failure of a rank leaves a failure.json from there on. mpirun's status is then its own, or that of ssh.
+lost_host() {
+  case $1 in 0 | 75 | 130 | 143) return 1 ;; esac
+  [ -z "$rn_stop" ] && [ "${RN_SEVERAL_HOSTS:-0}" -eq 1 ] && [ ! -e "$2/failure.json" ] &&
+    [ "$(fingerprint "$2/config.resolved.yaml")" != "$3" ]
+}
+
+report_lost_host() { # report_lost_host FAILURE
+  (
+    set -C # not over one that came after all
+    printf '{\n  "code": 8,\n  "rank": -1,\n  "host": "%s",\n  "message": "%s",\n  "time": "%s"\n}\n' "$(hostname)" \
+      'mpirun lost a host or its connection and ended the run' "$(date -u +%FT%TZ)" >"$1"
+  ) 2>/dev/null
+}
+
 # run_once RUN_DIR COMMAND...: starts the ranks and returns the exit code of the contract.
 run_once() {
-  local failure=$1/failure.json before status code watcher signals=('--default-signal=INT,QUIT')
+  local run_dir=$1 failure=$1/failure.json before config status code watcher signals=('--default-signal=INT,QUIT')
   shift
   before=$(fingerprint "$failure")
+  config=$(fingerprint "$run_dir/config.resolved.yaml")
   printf '+ %s\n' "$(printf '%q ' "$@")" >&2
   # In a session of its own it does not see the terminal's Ctrl-C. A shell without job control starts background
   # commands with INT ignored, which the ranks would inherit.
@@ -157,6 +177,7 @@ run_once() {
   rn_child=''
   { kill "$watcher" && wait "$watcher"; } 2>/dev/null
   rn_failure=''
+  if lost_host "$status" "$run_dir" "$config"; then report_lost_host "$failure"; fi
   if [ "$status" -ne 0 ] && [ -e "$failure" ] && [ "$(fingerprint "$failure")" != "$before" ]; then
     rn_failure=$failure
     code=$(json_value "$failure" code)

@@ -67,7 +67,11 @@ until_true() {
   done
 }
 
-has_step() { [ "$(grep -c '"event":"step"' "$scratch/run/metrics.jsonl" 2>/dev/null || true)" -ge "$1" ] 2>/dev/null; }
+has_step() {
+  local steps
+  steps=$(grep -c '"event":"step"' "$scratch/run/metrics.jsonl" 2>/dev/null)
+  [ "${steps:-0}" -ge "$1" ]
+}
 is_state() { [[ $(job_state "$job") =~ ^($1)$ ]]; }
 has_ended() { is_state 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL'; }
 restarted() { [ "$(job_field "$job" Restarts)" -eq "$1" ]; }

@@ -1,0 +1,203 @@
+#!/usr/bin/env bash
+# usage: tests/hosts/hosts_test.sh CASE [BUILD_DIR]     one case of a run over two hosts (namespaces of this machine)
+#        tests/hosts/hosts_test.sh list                 prints all cases
+# RN_KEEP=1 keeps the folder with the run.
+#
+# Ends with 0 if the case holds, with 77 where this machine cannot run it. BUILD_DIR: with bin/rn_dist; default build.
+set -uo pipefail
+
+root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
+# shellcheck source=tests/hosts/hosts.sh
+. "$root/tests/hosts/hosts.sh"
+
+RN_BUILD_DIR=$(realpath "${2:-$root/build}")
+export RN_BUILD_DIR OMP_NUM_THREADS=1
+unset NP HOSTS RESTARTS RN_LAUNCHER RN_MPIRUN_ARGS CUDA_VISIBLE_DEVICES
+for name in $(compgen -e | grep '^SLURM_'); do unset "$name"; done
+
+fail() {
+  printf 'FAILED: %s\n' "$*"
+  tail -n 40 ./*.out 2>/dev/null
+  exit 1
+}
+expect() { "$@" || fail "does not hold: $*"; }
+expect_not() { ! "$@" || fail "should not hold: $*"; }
+until_true() { # until_true SECONDS COMMAND...
+  local limit=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$limit" ] || fail "not within its time: $*"
+    sleep 0.2
+  done
+}
+
+write_run() { # write_run STEPS
+  cat >run.yaml <<YAML
+run: {name: run}
+model: {name: resnet9, width: 4, norm: group, group_norm_groups: 2}
+data: {dataset: synthetic, synthetic_train: 256, synthetic_test: 64}
+train:
+  epochs: 1000000
+  max_steps: $1
+  global_batch: 16
+  precision: fp32
+  threads: 1
+optimizer: {lr: 0.01}
+schedule: {name: constant}
+eval: {every_epochs: 1000000, batch: 64}
+checkpoint: {every_epochs: 1000000}
+report: {every_steps: 1, tensorboard: false}
+YAML
+}
+
+# two_hosts RANKS ARGUMENT...: a run with half of the ranks on each host, as launch/run would start it by ssh; its output
+# is in two.out. Ends with its status.
+two_hosts() {
+  local ranks=$1 host
+  shift
+  for host in alpha beta; do printf '%s slots=%d\n' "$host" $((ranks / 2)); done >hostfile
+  OMPI_MCA_plm_rsh_agent=$root/tests/hosts/enter_host RN_HOSTS_FOLDER=$scratch \
+    RN_MPIRUN_ARGS='--mca pml ob1 --mca btl self,vader,tcp --mca btl_tcp_if_include eth0 --mca btl_base_verbose 30' \
+    in_host alpha "$root/launch/run" -n "$ranks" --hosts hostfile run.yaml run.dir="$scratch/two" "$@" >two.out 2>&1
+}
+one_host() { # one_host RANKS
+  in_host alpha "$root/launch/run" -n "$1" run.yaml run.dir="$scratch/one" >one.out 2>&1
+}
+same_bits() { cmp "$scratch/two/model.safetensors" "$scratch/one/model.safetensors"; }
+
+has_step() {
+  local steps
+  steps=$(grep -c '"event":"step"' "$scratch/two/metrics.jsonl" 2>/dev/null)
+  [ "${steps:-0}" -ge "$1" ]
+}
+
+# The ranks that live on a host. The other processes there are mpirun's daemon, which outlives a cut for minutes.
+ranks_on() {
+  local pid
+  for pid in $(pids_in_host "$1"); do
+    if [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$RN_BUILD_DIR/bin/rn_dist" ]; then printf '%s\n' "$pid"; fi
+  done
+}
+no_rank_left() { [ -z "$(ranks_on alpha)$(ranks_on beta)" ]; }
+
+relay() { # relay OPTION...: the bad network in place of the cable
+  local host
+  python3 "$root/tests/hosts/relay.py" "${host_keeper[alpha]}" "${host_keeper[beta]}" "$@" >relay.log 2>&1 &
+  relay=$!
+  until_true 10 grep -q ready relay.log
+  for host in alpha beta; do
+    in_host "$host" ip addr add "$(host_address "$host")/24" dev eth0
+    in_host "$host" ip link set eth0 up
+  done
+}
+end_relay() {
+  kill -TERM "$relay" 2>/dev/null
+  wait "$relay"
+  cat relay.log
+}
+
+case_ranks_of_two_hosts_talk_over_tcp_and_train_as_on_one() {
+  write_run 20
+  join_hosts alpha beta
+  expect two_hosts 4
+  expect grep -q 'btl:tcp: now connected to 10\.77\.0\.[12]\|btl: tcp: attempting to connect() to .* address 10\.77\.0\.[12]' two.out
+  expect grep -q '"hosts\?":' two/metrics.jsonl
+  expect one_host 4
+  # Four numbers summed as (a + b) + (c + d) here and ((a + b) + c) + d there.
+  expect python3 "$root/tests/hosts/compare_weights.py" two/model.safetensors one/model.safetensors 1e-5
+}
+
+case_one_rank_per_host_gives_the_bits_of_one_host() {
+  write_run 20
+  join_hosts alpha beta
+  expect two_hosts 2
+  expect one_host 2
+  expect same_bits
+}
+
+case_a_slow_and_lossy_network_changes_no_bit() {
+  write_run 15
+  relay --delay 20 --loss 0.01 --mbit 100
+  expect two_hosts 2
+  expect one_host 2
+  expect same_bits
+  end_relay
+}
+
+case_a_cut_of_ten_seconds_is_survived() {
+  local launcher
+  write_run 60
+  relay --delay 5 --mbit 100
+  two_hosts 2 &
+  launcher=$!
+  until_true 60 has_step 10
+  kill -USR1 "$relay"
+  sleep 10
+  kill -USR2 "$relay"
+  wait "$launcher" || fail "it ended with $?"
+  expect one_host 2
+  expect same_bits
+  end_relay
+}
+
+case_a_cut_for_good_ends_every_rank() {
+  local launcher status started cut cut_at
+  write_run 100000
+  relay --delay 5 --mbit 100
+  two_hosts 4 dist.init_deadline_seconds=12 dist.data_deadline_seconds=6 dist.step_deadline_seconds=6 \
+    dist.eval_deadline_seconds=6 dist.checkpoint_deadline_seconds=6 &
+  launcher=$!
+  until_true 60 has_step 10
+  kill -USR1 "$relay"
+  started=$SECONDS cut_at=$(date +%s)
+  until_true 60 no_rank_left
+  cut=$((SECONDS - started))
+  expect test -s "$scratch/two/failure.json"
+  until_true 30 not_running "$launcher"
+  wait "$launcher"
+  status=$?
+  cat "$scratch/two/failure.json"
+  printf 'failure.json %s s, last rank %s s, launch/run %s s after the cut, exit %s\n' \
+    $(($(stat -c %Y "$scratch/two/failure.json") - cut_at)) "$cut" $((SECONDS - started)) "$status"
+  [ "$status" -eq 7 ] || [ "$status" -eq 8 ] || fail "exit $status"
+}
+not_running() { ! kill -0 "$1" 2>/dev/null; }
+
+case_a_host_that_dies_ends_the_run() {
+  local launcher status pids
+  write_run 100000
+  join_hosts alpha beta
+  two_hosts 4 &
+  launcher=$!
+  until_true 60 has_step 10
+  mapfile -t pids < <(pids_in_host beta | grep -vx "${host_keeper[beta]}")
+  kill -KILL "${pids[@]}"
+  until_true 60 not_running "$launcher"
+  wait "$launcher"
+  status=$?
+  expect no_rank_left
+  cat "$scratch/two/failure.json"
+  expect test "$status" -eq 8
+}
+
+cases() { compgen -A function case_ | sed 's/^case_//'; }
+
+if [ "${1:-}" = list ]; then
+  cases
+  exit
+fi
+cases | grep -qx -- "${1:-}" || { printf 'no case %s\n' "${1:-}" && exit 2; }
+need_namespaces
+[ -c /dev/net/tun ] || skip 'needs /dev/net/tun'
+[ -x "$RN_BUILD_DIR/bin/rn_dist" ] || skip "$RN_BUILD_DIR/bin/rn_dist is not built"
+scratch=$(mktemp -d)
+cd "$scratch" || exit
+relay=''
+clean_up() {
+  if [ -n "$relay" ]; then kill -KILL "$relay" && wait "$relay"; fi 2>/dev/null
+  hosts_down
+  [ -n "${RN_KEEP:-}" ] || rm -rf "$scratch"
+}
+trap clean_up EXIT
+hosts_up "$scratch" alpha beta
+"case_$1"
