@@ -19,6 +19,7 @@ inline constexpr double kMostEpochs = 1e6;
 inline constexpr double kMostSteps = 1e12;
 inline constexpr double kMostImages = 1e9;
 inline constexpr double kMostBucketMiB = 65536;
+inline constexpr double kMostTracedSteps = 10000;  // some 30 MB per rank
 
 // Above 0, at most `max`.
 inline Range positive(double max) { return {.min = 0, .max = max, .min_excluded = true}; }
@@ -137,6 +138,7 @@ void add_data_options(std::vector<Option>& table);
 void add_train_options(std::vector<Option>& table);
 void add_averaging_options(std::vector<Option>& table);
 void add_observer_options(std::vector<Option>& table);
+void add_federated_options(std::vector<Option>& table);
 void add_dist_options(std::vector<Option>& table);
 
 }  // namespace rn::config::detail

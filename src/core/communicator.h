@@ -7,14 +7,21 @@
 // order (on one CPU node rank order), so every rank holds the same bits.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "core/dtype.h"
 
 namespace rn {
+
+// Between two moments of the host's steady clock.
+struct TimeSpan {
+  std::chrono::steady_clock::time_point start, end;
+};
 
 // A started collective. Destroying an unfinished Work waits for it, unless an exception is unwinding this
 // rank: then its peers may never arrive, and the communicator is abandoned instead. Move-only.
@@ -27,6 +34,7 @@ class Work {
     virtual bool done() const = 0;
     virtual void wait() = 0;                     // host: returns when the result may be read by the host
     virtual void order_after(void* stream) = 0;  // device: work queued on `stream` later sees the result
+    virtual std::optional<TimeSpan> ran() const { return std::nullopt; }  // once it is done, see Work::wait
     // The last owner lets go: afterwards the collective touches the caller's memory no more, or is ordered. A
     // failure is not lost: every later collective of the communicator reports it.
     virtual void release() noexcept {
@@ -54,9 +62,13 @@ class Work {
   bool done() const { return !state_ || state_->done(); }
 
   // Blocks the host until the result is there. A rank whose peers never arrive is ended by the watchdog (exit
-  // 7). Throws the collective's Error, e.g. when ranks started different collectives.
-  void wait() {
-    if (const auto state = std::move(state_)) state->wait();
+  // 7). Throws the collective's Error, e.g. when ranks started different collectives. Returns when it was
+  // executed; nothing for what no thread of the host executes (on a device, or alone).
+  std::optional<TimeSpan> wait() {
+    const auto state = std::move(state_);
+    if (!state) return std::nullopt;
+    state->wait();
+    return state->ran();
   }
 
   // Orders `stream` (a cudaStream_t) after the collective and lets the host go on. On the host: the same as

@@ -18,13 +18,18 @@ class CollectiveQueue::Task final : public Work::State {
     if (error_) std::rethrow_exception(error_);
   }
   void order_after(void*) override { wait(); }
+  std::optional<TimeSpan> ran() const override { return ran_; }
   void release() noexcept override {
     // The queue finishes all tasks before it ends, so an unfinished one still has its queue and its flag.
     if (!done() && std::uncaught_exceptions() > 0) abandoned_.store(true);
     finished_.wait(0, std::memory_order_acquire);
   }
 
-  void run() { run_(); }
+  void run() {
+    ran_.start = std::chrono::steady_clock::now();
+    run_();
+    ran_.end = std::chrono::steady_clock::now();
+  }
   void finish(std::exception_ptr error) {
     error_ = std::move(error);
     run_ = nullptr;  // what it holds (buffers) is let go before the waiter goes on
@@ -35,7 +40,8 @@ class CollectiveQueue::Task final : public Work::State {
  private:
   std::function<void()> run_;
   std::atomic<bool>& abandoned_;
-  std::exception_ptr error_;  // written before finished_
+  std::exception_ptr error_;  // written before finished_, as is ran_
+  TimeSpan ran_;
   std::atomic<int> finished_{0};
 };
 

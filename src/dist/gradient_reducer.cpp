@@ -28,6 +28,7 @@ void GradientReducer::begin_step() {
   if (in_step_) return;
   in_step_ = true;
   trace_.clear();
+  bucket_times_.clear();
 }
 
 void GradientReducer::ready(std::size_t entry) {
@@ -46,6 +47,7 @@ void GradientReducer::start_next_bucket() {
   const Slice slice = layout_.buckets()[bucket];
   const std::size_t element = size_of(dtype_);
   trace_.push_back({Event::Kind::kStarted, bucket});
+  bucket_times_.push_back({std::chrono::steady_clock::now(), std::nullopt});
   works_.push_back(
       communicator_.all_reduce(gradient_.subspan(static_cast<std::size_t>(slice.offset) * element,
                                                  static_cast<std::size_t>(slice.size) * element),
@@ -57,11 +59,11 @@ void GradientReducer::finalize(void* stream) {
   trace_.push_back({Event::Kind::kFinalize, 0});
   while (next_bucket_ < pending_.size()) start_next_bucket();
   const auto start = std::chrono::steady_clock::now();
-  for (Work& work : works_) {
+  for (std::size_t bucket = 0; bucket < works_.size(); ++bucket) {
     if (communicator_.on_device()) {
-      work.order_after(stream);
+      works_[bucket].order_after(stream);
     } else {
-      work.wait();
+      bucket_times_[bucket].ran = works_[bucket].wait();
     }
   }
   wait_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -10,8 +10,10 @@
 // which follows backward(), sees all it has done.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -43,6 +45,13 @@ class GradientReducer {
   };
   const std::vector<Event>& trace() const { return trace_; }
 
+  // The buckets of the last finished step, in order: when each was started, and when it ran.
+  struct BucketTimes {
+    std::chrono::steady_clock::time_point started;
+    std::optional<TimeSpan> ran;  // see Work::wait
+  };
+  const std::vector<BucketTimes>& bucket_times() const { return bucket_times_; }
+
   double wait_seconds() const { return wait_seconds_; }  // host time spent waiting in the last finalize
 
  private:
@@ -61,6 +70,7 @@ class GradientReducer {
   std::size_t next_bucket_ = 0;  // all before it are started
   std::vector<Work> works_;
   std::vector<Event> trace_;
+  std::vector<BucketTimes> bucket_times_;
   double wait_seconds_ = 0;
 };
 
