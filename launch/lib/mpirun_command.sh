@@ -42,20 +42,21 @@ auto_ranks() {
 # rank_count auto|N HOSTFILE
 rank_count() { if [ "$1" = auto ]; then auto_ranks "$2"; else printf '%s\n' "$1"; fi; }
 
-# launch_command auto|N HOSTFILE: sets RN_LAUNCH to the words before the program; empty for one rank on this node, which
-# needs no MPI. Sets RN_SEVERAL_HOSTS to 1 where the ranks may lie on several.
+# launch_command auto|N HOSTFILE BINARY: sets RN_LAUNCH to the words before the program; empty for one rank on this node,
+# which needs no MPI. RN_LAUNCH_ENVIRONMENT: NAME=VALUE words for the launcher's environment. Sets RN_SEVERAL_HOSTS to 1 where the ranks may lie on several.
 launch_command() {
-  local ranks hosts=$2
+  local ranks hosts=$2 binary=$3
   ranks=$(rank_count "$1" "$hosts")
   [ "$ranks" -gt 0 ] || die 2 "$hosts names no hosts"
   RN_LAUNCH=()
+  RN_LAUNCH_ENVIRONMENT=()
   # shellcheck disable=SC2034  # for supervise.sh
   RN_SEVERAL_HOSTS=0
   # shellcheck disable=SC2034
   if [ -n "$hosts" ] || [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then RN_SEVERAL_HOSTS=1; fi
   if [ "$ranks" -eq 1 ] && [ -z "$hosts" ] && [ -z "${RN_MPIRUN_ARGS:-}" ]; then return; fi
   case ${RN_LAUNCHER:-mpirun} in
-    mpirun) mpirun_command "$ranks" "$hosts" ;;
+    mpirun) mpirun_command "$ranks" "$hosts" "$binary" ;;
     srun) srun_command "$ranks" ;;
     *) die 2 "RN_LAUNCHER is mpirun or srun, not '$RN_LAUNCHER'" ;;
   esac
@@ -69,8 +70,8 @@ srun_command() {
   if [ -n "${SLURM_JOB_GPUS:-}${SLURM_GPUS_ON_NODE:-}" ]; then RN_LAUNCH+=(--gpu-bind=none); fi
 }
 
-mpirun_command() { # mpirun_command RANKS HOSTFILE
-  local ranks=$1 hosts=$2 extra=() name
+mpirun_command() { # mpirun_command RANKS HOSTFILE BINARY
+  local ranks=$1 hosts=$2 binary=$3 extra=() name loopback
 
   # Ranks widen and pin their own core masks: --bind-to none.
   RN_LAUNCH=("${RN_MPIRUN:-mpirun}" -np "$ranks" --bind-to none)
@@ -86,8 +87,14 @@ mpirun_command() { # mpirun_command RANKS HOSTFILE
     # remains are short messages, for which copying from another process's memory (often forbidden in containers,
     # which then prints warnings) gains nothing.
     RN_LAUNCH+=(--mca pml ob1 --mca btl "self,vader" --mca btl_vader_single_copy_mechanism none)
-    # mpirun's own channel stays on the loopback too.
+    # mpirun's own channel stays on the loopback too; the ranks do not inherit what keeps it there.
     RN_LAUNCH+=(--mca oob_tcp_if_include lo)
+    loopback=$(dirname -- "$binary")/../lib/librn_loopback_only.so
+    if [ -e "$loopback" ]; then
+      # shellcheck disable=SC2034  # for supervise.sh
+      RN_LAUNCH_ENVIRONMENT=("LD_PRELOAD=${LD_PRELOAD:+$LD_PRELOAD:}$(realpath "$loopback")")
+      RN_LAUNCH+=(-x "LD_PRELOAD=${LD_PRELOAD:-}")
+    fi
     if [ "$ranks" -gt "$(physical_core_count)" ]; then RN_LAUNCH+=(--oversubscribe); fi
   else
     # mpirun starts its daemons with srun, which would give each the cores of a single task.

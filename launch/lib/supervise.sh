@@ -158,17 +158,18 @@ report_lost_host() { # report_lost_host FAILURE
 
 # run_once RUN_DIR COMMAND...: starts the ranks and returns the exit code of the contract.
 run_once() {
-  local run_dir=$1 failure=$1/failure.json before config status code watcher signals=('--default-signal=INT,QUIT')
+  local run_dir=$1 failure=$1/failure.json before config status code watcher
+  local signals=('--default-signal=INT,QUIT') environment=(${RN_LAUNCH_ENVIRONMENT[@]+"${RN_LAUNCH_ENVIRONMENT[@]}"})
   shift
   before=$(fingerprint "$failure")
   config=$(fingerprint "$run_dir/config.resolved.yaml")
-  printf '+ %s\n' "$(printf '%q ' "$@")" >&2
+  printf '+ %s\n' "$(printf '%q ' ${environment[@]+"${environment[@]}"} "$@")" >&2
   # In a session of its own it does not see the terminal's Ctrl-C. A shell without job control starts background
   # commands with INT ignored, which the ranks would inherit.
   # A batch system that cancels a job sends TERM to all its processes. mpirun would end the ranks within two seconds; the
   # ranks take it as the request that it is (mpirun unblocks it for them).
   case ${RN_LAUNCH[0]:-srun} in srun) ;; *) signals+=(--block-signal=TERM) ;; esac
-  setsid env "${signals[@]}" "$@" </dev/null &
+  setsid env "${signals[@]}" ${environment[@]+"${environment[@]}"} "$@" </dev/null &
   rn_child=$!
   end_after_failure "$rn_child" "$failure" "$before" &
   watcher=$!

@@ -96,6 +96,25 @@ end_relay() {
   cat relay.log
 }
 
+# The host has a network of its own, so that what listens there is this run's.
+listening() { in_host alpha ss --no-header --listening --tcp --numeric --processes; }
+case_a_run_on_one_host_listens_on_the_loopback_only() {
+  local launcher
+  write_run 100000
+  join_hosts alpha beta
+  in_host alpha "$root/launch/run" -n 2 run.yaml run.dir="$scratch/two" >two.out 2>&1 &
+  launcher=$!
+  until_true 60 has_step 10
+  listening >sockets
+  cat sockets
+  expect grep -q mpirun sockets
+  expect_not grep -q rn_dist sockets
+  expect_not grep -qv ' \(127\.0\.0\.1\|\[::1\]\):' sockets
+  kill -TERM "$launcher"
+  wait "$launcher"
+  expect test $? -eq 143
+}
+
 case_ranks_of_two_hosts_talk_over_tcp_and_train_as_on_one() {
   write_run 20
   join_hosts alpha beta

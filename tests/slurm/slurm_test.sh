@@ -72,6 +72,7 @@ has_step() {
   steps=$(grep -c '"event":"step"' "$scratch/run/metrics.jsonl" 2>/dev/null)
   [ "${steps:-0}" -ge "$1" ]
 }
+has_resumed() { grep -q '"event":"run_start".*"resumed_from":[1-9]' "$scratch/run/metrics.jsonl"; }
 is_state() { [[ $(job_state "$job") =~ ^($1)$ ]]; }
 has_ended() { is_state 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL'; }
 restarted() { [ "$(job_field "$job" Restarts)" -eq "$1" ]; }
@@ -89,7 +90,7 @@ ends_soon() {
 }
 
 # The weights are those of a run that was never stopped, byte for byte.
-expect_bits_of_an_uninterrupted_run() { # ... HOST COMMAND-PREFIX...
+expect_bits_of_an_uninterrupted_run() {
   (cd "$root" && RN_MPIRUN_ARGS='' in_host n1 launch/run -n 2 "$scratch/run.yaml" run.dir="$scratch/whole") >whole.out 2>&1 ||
     fail "the uninterrupted run: $(tail -n 5 whole.out)"
   cmp "$scratch/run/model.safetensors" "$scratch/whole/model.safetensors" || fail 'the weights differ'
@@ -113,8 +114,8 @@ case_time_limit_requeue_and_finish() {
   expect_bits_of_an_uninterrupted_run
 }
 
-case_scancel_leaves_a_checkpoint_and_is_not_requeued() {
-  options=("${one_node[@]}")
+cancelled_with() {
+  options=("${one_node[@]}" "--export=ALL,RN_LAUNCHER=$1")
   submit cpu_debug.sbatch "$scratch/run.yaml"
   until_true 60 has_step 20
   slurm scancel "$job"
@@ -122,18 +123,12 @@ case_scancel_leaves_a_checkpoint_and_is_not_requeued() {
   until_true 10 is_state CANCELLED
   expect restarted 0
   expect test "$(checkpoint_step)" -ge 20
-  sleep 8  # longer than a requeued job waits
+  sleep 8 # longer than a requeued job waits
   expect is_state CANCELLED
+  printf 'cancelled with a checkpoint at step %s, exit 143, not requeued\n' "$(checkpoint_step)"
 }
-
-case_scancel_with_srun() {
-  options=("${one_node[@]}" '--export=ALL,RN_LAUNCHER=srun')
-  submit cpu_debug.sbatch "$scratch/run.yaml"
-  until_true 60 has_step 20
-  slurm scancel "$job"
-  until_true 40 has_output 'exit '
-  cat "$scratch/$job.out"
-}
+case_scancel_leaves_a_checkpoint_and_is_not_requeued() { cancelled_with mpirun; }
+case_scancel_of_a_job_with_srun() { cancelled_with srun; }
 
 case_a_node_set_down_requeues_the_job_which_goes_on_elsewhere() {
   local node
@@ -145,9 +140,10 @@ case_a_node_set_down_requeues_the_job_which_goes_on_elsewhere() {
   until_true 30 restarted 1
   until_true 60 is_state RUNNING
   expect_not test "$(job_field "$job" BatchHost)" = "$node"
-  until_true 60 has_output 'resum'
+  until_true 60 has_resumed
   slurm scancel "$job"
   until_true 40 has_ended
+  printf '%s set down, requeued, went on on %s\n' "$node" "$(job_field "$job" BatchHost)"
 }
 
 case_a_node_that_loses_power_requeues_the_job_which_goes_on_elsewhere() {
@@ -157,7 +153,6 @@ case_a_node_that_loses_power_requeues_the_job_which_goes_on_elsewhere() {
   until_true 60 has_step 60
   mapfile -t pids < <(pids_in_host n2 | grep -vx "${host_keeper[n2]}")
   kill -KILL "${pids[@]}"
-  slurm scontrol update "jobid=$job" 'nodelist=' 2>/dev/null
   until_true 60 restarted 1
   slurm scontrol update "jobid=$job" 'reqnodelist=n1' || fail 'the job does not take the other node'
   ends_soon
@@ -188,7 +183,7 @@ case_requeues_do_not_exceed_their_number() {
 }
 
 case_a_stop_before_the_end_without_any_signal() {
-  # The signal is not one that the script knows; the end of the job is enough.
+  # A signal that the script does not know; the end of the job is enough.
   options=("${one_node[@]}" --time=1 --signal=B:URG@1)
   submit cpu_debug.sbatch "$scratch/run.yaml"
   until_true 120 restarted 1
