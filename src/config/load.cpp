@@ -257,7 +257,7 @@ void Loader::read_override(const std::string& argument) {
   // The same shape as in a file, so that the same code reads it.
   const auto map_of = [](const std::string& name, YamlNode inner) {
     YamlNode map{.kind = YamlNode::Kind::kMap};
-    map.entries.emplace_back(YamlNode{.kind = YamlNode::Kind::kScalar, .text = name}, std::move(inner));
+    map.entries.push_back({YamlNode{.kind = YamlNode::Kind::kScalar, .text = name}, std::move(inner)});
     return map;
   };
   const auto dot = key.find('.');

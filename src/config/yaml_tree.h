@@ -6,22 +6,28 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "config/text_file.h"
 
 namespace rn::config {
 
+struct YamlEntry;
+
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
 
   Kind kind = Kind::kNull;
   TextPosition at;
-  std::string text;                                    // kScalar, as written, without quotes
-  bool quoted = false;                                 // kScalar
-  std::vector<std::pair<YamlNode, YamlNode>> entries;  // kMap: key and value, duplicates included, in order
-  std::vector<YamlNode> items;                         // kList
+  std::string text;                // kScalar, as written, without quotes
+  bool quoted = false;             // kScalar
+  std::vector<YamlEntry> entries;  // kMap: duplicates included, in order
+  std::vector<YamlNode> items;     // kList
+};
+
+struct YamlEntry {
+  YamlNode key;
+  YamlNode value;
 };
 
 inline constexpr int kDeepestYaml = 8;
