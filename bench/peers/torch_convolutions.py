@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The peer of build/bin/convolution_bench: ResNet-18's convolutions in PyTorch, bf16, channels-last.
+"""The peer of build/bin/kernels_bench: ResNet-18's convolutions in PyTorch, bf16, channels-last.
 
 usage: torch_convolutions.py [--images 64] [--threads 1] [--rounds 10]
 

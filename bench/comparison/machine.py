@@ -1,0 +1,48 @@
+"""What the figures depend on besides the programs: the machine, the versions, and what else runs."""
+import datetime
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+
+
+def cpu_name():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def cpu_flags():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("flags"):
+            return set(line.split(":", 1)[1].split())
+    return set()
+
+
+def has_amx():
+    return "amx_bf16" in cpu_flags()
+
+
+
+def describe(context):
+    """What the results' JSON says about where they come from."""
+    version = subprocess.run([context.binary("rn_dist"), "--version"], capture_output=True, text=True, check=True)
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=context.root, capture_output=True, text=True,
+                         check=False)
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": shlex.join(["bench/compare", *sys.argv[1:]]),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "instructions": sorted(cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"}),
+        "kernel": platform.release(),
+        "rn_dist": version.stdout.strip().splitlines(),
+        "commit": git.stdout.strip(),
+        "load_at_start": round(os.getloadavg()[0], 2),
+        "rounds": context.rounds,
+        "steps": context.steps,
+        "batch": context.batch,
+    }

@@ -1,0 +1,95 @@
+"""The results as a table, as the generated part of docs/performance.md, and as a roofline chart."""
+import pathlib
+
+from .roofline import roofline
+
+BEGIN, END = "<!-- bench/compare: begin -->", "<!-- bench/compare: end -->"
+
+
+def number(value):
+    if value >= 1e5:
+        return f"{value / 1e3:,.0f} k"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def megabytes(side):
+    return f"{side['memory'] / 2**20:.0f}" if side.get("memory") else "-"
+
+
+def percent(side, key):
+    return f"{100 * side[key]:.0f} %" if key in side else "-"
+
+
+def table(document):
+    lines = ["| Row | rn_dist | best peer | ratio (rounds) | goal | share of the roof: rn_dist, peer | "
+             "share of the GEMM rate over the net's shapes | peak MiB: rn_dist, peer |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for result in document["rows"]:
+        ours, unit = result["ours"], result["unit"]
+        cells = [f"`{result['name']}`: {result['title']}", f"{number(ours['median'])} {unit}"]
+        if "best_peer" in result:
+            peer = result["peers"][result["best_peer"]]
+            low, high = result["ratio_range"]
+            cells += [f"{number(peer['median'])} {unit} ({result['best_peer']})",
+                      f"**{result['ratio']:.2f}** ({low:.2f} to {high:.2f})",
+                      f"{result['goal']:g}" if result["goal"] else "-",
+                      f"{percent(ours, 'roof_share')}, {percent(peer, 'roof_share')}", percent(ours, "gemm_shapes_share"),
+                      f"{megabytes(ours)}, {megabytes(peer)}"]
+        else:
+            cells += ["-"] * 6
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def rates_table(rates):
+    rows = [("GEMM bf16, 2048 cubed", "gemm_bf16", "GFLOP/s"),
+            ("GEMM bf16, median over the net's convolutions", "gemm_bf16_shapes_median", "GFLOP/s"),
+            ("GEMM float32, 2048 cubed", "gemm_fp32", "GFLOP/s"),
+            ("GEMM float32, median over the net's convolutions", "gemm_fp32_shapes_median", "GFLOP/s"),
+            ("multiply-adds float32", "fma_fp32", "GFLOP/s"), ("copy, read and write counted", "copy", "GB/s")]
+    return "\n".join(["| Rate, 2 threads | |", "| --- | --- |",
+                      *(f"| {title} | {number(rates[key])} {unit} |" for title, key, unit in rows)])
+
+
+def checks_text(document):
+    lines = []
+    for check in document["losses"]:
+        lines.append(f"- losses of {check['steps']} steps, {check['precision']}, {check['ranks']} rank(s), {check['norm']} "
+                     f"norm: {check['largest_relative_difference']:.1e} apart at most (tolerance {check['tolerance']:g}): "
+                     f"{'the same' if check['holds'] else '**NOT THE SAME**'}")
+    for found in document["peer_checks"]:
+        limit = f", limited to {found['limited_to']}" if "limited_to" in found else ""
+        lines.append(f"- peer of `{found['row']}`{limit}: {found['peer']} images/s where {found['needed']} are asked for by "
+                     f"{found['rate']} GFLOP/s: {'valid' if found['holds'] else '**TOO SLOW**'}")
+    if not document["valid"]:
+        lines.append("- **The table is void**: " + "; ".join(document["void_because"]) + ".")
+    return "\n".join(lines)
+
+
+def section(document, chart):
+    machine = document["machine"]
+    about = (f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['instructions'])}), Linux "
+             f"{machine['kernel']}, commit {machine['commit']}, load {machine['load_at_start']} at the start. Medians of "
+             f"{machine['rounds']} alternating rounds, {machine['steps']} steps each, batch {machine['batch']}: "
+             f"`{machine['command']}`.")
+    return "\n\n".join([about, table(document), rates_table(document["rates"]), checks_text(document),
+                        f"![Roofline of the training step]({chart})"])
+
+
+def replace_section(page, text):
+    """The page with what stands between the markers replaced."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page lacks {BEGIN} or {END}")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def write_docs(document, root):
+    """docs/performance.md's generated part and its chart."""
+    page = pathlib.Path(root, "docs/performance.md")
+    chart = pathlib.Path(root, "docs/results/performance/roofline.svg")
+    chart.parent.mkdir(parents=True, exist_ok=True)
+    chart.write_text(roofline(document), encoding="utf-8")
+    text = section(document, "results/performance/roofline.svg")
+    page.write_text(replace_section(page.read_text(encoding="utf-8"), text), encoding="utf-8")
