@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <iomanip>
 #include <sstream>
 #include <string_view>
@@ -175,6 +176,19 @@ LaunchEnv read_launch_env(const EnvLookup& lookup) {
 }
 
 LaunchEnv read_launch_env() { return read_launch_env(process_environment); }
+
+std::optional<double> seconds_to_job_end(const EnvLookup& lookup, std::int64_t now) {
+  const auto text = lookup("SLURM_JOB_END_TIME");
+  std::int64_t end = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), end).ec != std::errc())
+    return std::nullopt;
+  if (end <= now) return std::nullopt;  // left over from another job
+  return static_cast<double>(end - now);
+}
+
+std::optional<double> seconds_to_job_end() {
+  return seconds_to_job_end(process_environment, std::time(nullptr));
+}
 
 int rank_from_environment(const EnvLookup& lookup) {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) {

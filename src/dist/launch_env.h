@@ -1,6 +1,7 @@
 // Who this process is, read from the launcher's environment (Open MPI, SLURM with PMIx) before MPI starts.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -28,6 +29,11 @@ using EnvLookup = std::function<std::optional<std::string>(const char* name)>;
 // launcher's variables are missing or contradict each other.
 LaunchEnv read_launch_env();
 LaunchEnv read_launch_env(const EnvLookup& lookup);
+
+// Seconds until the batch system ends this job: SLURM_JOB_END_TIME (seconds since 1970; SLURM sets it
+// from 23.02 on, slurm/lib.sh before) minus `now`. nullopt where it is not known or has passed. Never throws.
+std::optional<double> seconds_to_job_end();
+std::optional<double> seconds_to_job_end(const EnvLookup& lookup, std::int64_t now);
 
 // The rank alone, 0 where it cannot be told: who prints an error that all ranks share, even when the
 // environment is one that read_launch_env refuses. Never throws.

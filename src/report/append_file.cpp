@@ -13,7 +13,8 @@ namespace rn::report {
 
 AppendFile::AppendFile(std::string path, Open mode) : path_(std::move(path)) {
   const int only_new = mode == Open::kNewOnly ? O_EXCL : 0;
-  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | only_new, 0666);
+  descriptor_ =
+      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | only_new, 0666);
   // A name that is taken is the caller's question, not a failure.
   if (descriptor_ < 0 && !(only_new != 0 && errno == EEXIST)) warn_once("cannot open", errno);
 }

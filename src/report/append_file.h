@@ -3,7 +3,7 @@
 //
 // Reports must not end a training run: no function throws. A failed write (full disk) warns once, takes back
 // what it wrote of the record, so that the file stays a row of whole records, and the next append tries
-// again.
+// again. A symbolic link in the file's place is not followed: it would be someone else's file that grows.
 #pragma once
 
 #include <cstdint>

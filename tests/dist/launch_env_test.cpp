@@ -169,5 +169,19 @@ TEST(LaunchEnvTest, TheRankAloneIsReadFromRefusedEnvironmentsToo) {
   EXPECT_EQ(rank_from_environment(lookup_in({{"OMPI_COMM_WORLD_RANK", "x"}})), 0);
 }
 
+TEST(LaunchEnvTest, TheEndOfTheJobIsKnownFromSlurm) {
+  constexpr std::int64_t kNow = 1'800'000'000;
+  const auto left = [](const char* end) {
+    return seconds_to_job_end(lookup_in({{"SLURM_JOB_END_TIME", end}}), kNow);
+  };
+  EXPECT_EQ(left("1800000090"), 90);
+  EXPECT_EQ(left("1800000000"), std::nullopt);
+  EXPECT_EQ(left("1700000000"), std::nullopt) << "of a job that is over";
+  EXPECT_EQ(left(""), std::nullopt);
+  EXPECT_EQ(left("UNLIMITED"), std::nullopt);
+  EXPECT_EQ(left("99999999999999999999999"), std::nullopt);
+  EXPECT_EQ(seconds_to_job_end(lookup_in({}), kNow), std::nullopt);
+}
+
 }  // namespace
 }  // namespace rn::dist

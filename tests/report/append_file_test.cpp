@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "scratch_folder.h"
 
@@ -102,6 +103,16 @@ TEST(AppendFileTest, MovingLeavesTheSourceClosed) {
   EXPECT_FALSE(second.is_open());  // NOLINT(bugprone-use-after-move): what a move leaves is what is tested
   EXPECT_TRUE(third.append("two\n"));
   EXPECT_EQ(read_text(folder / "log"), "one\ntwo\n");
+}
+
+TEST(AppendFileTest, ALinkInItsPlaceIsNotFollowed) {
+  const ScratchFolder folder;
+  AppendFile(folder / "other", AppendFile::Open::kExistingOrNew).append("theirs\n");
+  std::filesystem::create_symlink("other", folder / "log");
+  AppendFile file(folder / "log", AppendFile::Open::kExistingOrNew);
+  EXPECT_FALSE(file.is_open());
+  EXPECT_FALSE(file.append("mine\n"));
+  EXPECT_EQ(read_text(folder / "other"), "theirs\n");
 }
 
 }  // namespace
