@@ -11,6 +11,7 @@
 #include "config/dump.h"
 #include "core/log.h"
 #include "dist/agreement.h"
+#include "dist/launch_env.h"
 #include "dist/nccl_communicator.h"
 #include "io/file_system.h"
 #include "io/safetensors.h"
@@ -97,7 +98,9 @@ train::TrainerOptions trainer_options(const config::RunConfig& config, train::Pr
   options.precision = precision;
   options.seed = config.run.seed;
   options.run_dir = config::run_folder(config);
-  options.time_limit = std::chrono::duration<double>(config.run.time_limit_seconds);
+  double limit = config.run.time_limit_seconds;  // 0: none
+  if (const auto left = dist::seconds_to_job_end()) limit = limit > 0 ? std::min(limit, *left) : *left;
+  options.time_limit = std::chrono::duration<double>(limit);
   return options;
 }
 
