@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <exception>
 #include <fstream>
@@ -97,6 +98,8 @@ class NcclHandle {
                "cudaStreamCreateWithPriority");
 
     ncclUniqueId id{};
+    // NCCL's RAS would listen on a port of every node, for a tool that few use; NCCL_RAS_ENABLE=1 asks for it.
+    setenv("NCCL_RAS_ENABLE", "0", /*overwrite=*/0);
     if (host.rank() == 0) settle(ncclGetUniqueId(&id), "ncclGetUniqueId", {});
     host.broadcast(bytes_of(std::span<char>(id.internal)), 0).wait();
     host.barrier();  // from here on the deadline measures NCCL alone, not ranks that start late

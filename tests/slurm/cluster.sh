@@ -45,8 +45,8 @@ KillWait=30
 SlurmdTimeout=5
 GresTypes=gpu
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
-NodeName=n1 NodeAddr=$(host_address n1) CPUs=2 State=UNKNOWN
-NodeName=n2 NodeAddr=$(host_address n2) CPUs=2 State=UNKNOWN
+NodeName=n1 NodeAddr=$(host_address n1) CPUs=2 Gres=gpu:2 State=UNKNOWN
+NodeName=n2 NodeAddr=$(host_address n2) CPUs=2 Gres=gpu:2 State=UNKNOWN
 PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES:4
 $(printf '%s\n' "$@")
 CONF
@@ -64,6 +64,8 @@ cluster_up() {
   chmod 400 "$cluster/munge/key"
   chown -R "$(id -u)" "$cluster/munge"
   write_slurm_conf "$@"
+  # GPUs that are none: what the job scripts ask for can be granted.
+  printf 'NodeName=n[1-2] Name=gpu File=/dev/null,/dev/zero\n' >"$cluster/gres.conf"
 
   # Munge identifies by user, over a socket in the file system: one daemon serves both hosts.
   in_host n1 munged --force --key-file "$cluster/munge/key" --socket "$cluster/munge/socket" \

@@ -194,7 +194,7 @@ case_a_stop_before_the_end_without_any_signal() {
 }
 
 two_nodes_with() {
-  options=(--nodes=2 --ntasks-per-node=1 --cpus-per-task=1 --gpus-per-node=0 --time=10 "--export=ALL,RN_LAUNCHER=$1")
+  options=(--nodes=2 --ntasks-per-node=1 --cpus-per-task=1 --gpus-per-node=1 --time=10 "--export=ALL,RN_LAUNCHER=$1")
   submit multi_node.sbatch "$scratch/run.yaml"
   until_true 90 has_step 20
   expect test "$(job_field "$job" NodeList)" = 'n[1-2]'
@@ -209,20 +209,35 @@ two_nodes_with() {
 case_two_nodes_with_mpirun() { two_nodes_with mpirun; }
 case_two_nodes_with_srun() { two_nodes_with srun; }
 
+# The nodes' GPUs are none, so the ranks train on the CPU.
+case_one_node_with_gpus_that_all_ranks_see() {
+  local launcher
+  ends_at 5
+  for launcher in mpirun srun; do
+    options=("${one_node[@]}" --gpus-per-node=2 "--export=ALL,RN_LAUNCHER=$launcher")
+    submit one_node.sbatch "$scratch/run.yaml" "run.dir=$scratch/$launcher"
+    until_true 90 has_ended
+    expect is_state COMPLETED
+    expect test -s "$launcher/model.safetensors"
+  done
+  expect has_output 'srun .* --gpu-bind=none'
+  expect cmp mpirun/model.safetensors srun/model.safetensors
+}
+
 case_a_sweep_runs_every_pair() {
-  options=(--array=0-3 --cpus-per-task=1 --gpus-per-node=0 '--export=ALL,LR=0.01 0.02,SEEDS=1 2')
+  options=(--array=0-3 --cpus-per-task=1 '--export=ALL,LR=0.01 0.02,SEEDS=1 2')
   ends_at 5
   submit sweep.sbatch "$scratch/run.yaml" "run.name=sweep"
+  sweep=$root/runs/$job # where the script puts them
   until_true 180 all_ended
   local lr seed
   for lr in 0.01 0.02; do
     for seed in 1 2; do
-      expect test -s "$root/runs/$job/lr$lr-seed$seed/model.safetensors"
+      expect test -s "$sweep/lr$lr-seed$seed/model.safetensors"
     done
   done
-  expect test "$(cat "$root/runs/$job"/*/model.safetensors | wc -c)" -gt 0
-  expect test "$(sha256sum "$root/runs/$job"/*/model.safetensors | cut -c1-64 | sort -u | wc -l)" -eq 4
-  rm -rf "${root:?}/runs/$job"
+  expect test "$(sha256sum "$sweep"/*/model.safetensors | cut -c1-64 | sort -u | wc -l)" -eq 4
+  printf '4 tasks, 4 runs, 4 different models\n'
 }
 all_ended() { [ -z "$(slurm squeue --noheader)" ]; }
 
@@ -237,7 +252,8 @@ need_slurm
 [ -x "$RN_BUILD_DIR/bin/rn_dist" ] || skip "$RN_BUILD_DIR/bin/rn_dist is not built"
 scratch=$(mktemp -d)
 cd "$scratch" || exit
-trap 'cluster_down; rm -rf "$scratch"' EXIT
+sweep=''
+trap 'cluster_down; rm -rf "$scratch" ${sweep:+"$sweep"}' EXIT
 cluster_up "$scratch"
 write_run
 "case_$1"
