@@ -98,7 +98,8 @@ class NcclHandle {
                "cudaStreamCreateWithPriority");
 
     ncclUniqueId id{};
-    // NCCL's RAS would listen on a port of every node, for a tool that few use; NCCL_RAS_ENABLE=1 asks for it.
+    // NCCL's RAS would listen on a port of every node, for a tool that few use; NCCL_RAS_ENABLE=1 asks for
+    // it.
     setenv("NCCL_RAS_ENABLE", "0", /*overwrite=*/0);
     if (host.rank() == 0) settle(ncclGetUniqueId(&id), "ncclGetUniqueId", {});
     host.broadcast(bytes_of(std::span<char>(id.internal)), 0).wait();
