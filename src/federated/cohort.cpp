@@ -29,7 +29,7 @@ std::int64_t wanted_clients(const FederatedOptions& options, std::int64_t client
   const double wanted = options.cohort < 1
                             ? std::max(1.0, std::round(options.cohort * static_cast<double>(clients)))
                             : options.cohort;
-  if (!(wanted > 0) || wanted != std::floor(wanted)) {
+  if (!(options.cohort > 0) || wanted != std::floor(wanted)) {
     throw ConfigError(cat("federated.cohort: ", options.cohort,
                           " is neither a share below 1 nor a whole number of clients"));
   }

@@ -8,7 +8,7 @@
 
 namespace rn::federated {
 
-// Draws the partition that `options.partition` names, the same for the same seed on every machine:
+// Draws the partition that `options.partition` names, the same for the same seed at any number of ranks:
 //
 //   iid               a random permutation cut into equal parts
 //   dirichlet_class   every class is divided among the clients by its own Dirichlet(alpha) draw, drawn again

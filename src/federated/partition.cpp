@@ -36,13 +36,19 @@ std::uint64_t Partition::fingerprint() const {
   return hasher.finish();
 }
 
+std::vector<std::int64_t> class_counts(const Partition& partition, std::int64_t client,
+                                       const LabelView& data) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(data.classes), 0);
+  for (const auto image : partition.of(client)) ++counts[data.labels[image]];
+  return counts;
+}
+
 std::vector<std::int64_t> class_counts(const Partition& partition, const LabelView& data) {
-  const auto classes = static_cast<std::size_t>(data.classes);
-  std::vector<std::int64_t> counts(static_cast<std::size_t>(partition.clients()) * classes, 0);
+  std::vector<std::int64_t> counts;
+  counts.reserve(static_cast<std::size_t>(partition.clients()) * static_cast<std::size_t>(data.classes));
   for (std::int64_t client = 0; client < partition.clients(); ++client) {
-    for (const auto image : partition.of(client)) {
-      ++counts[static_cast<std::size_t>(client) * classes + data.labels[image]];
-    }
+    const auto of_client = class_counts(partition, client, data);
+    counts.insert(counts.end(), of_client.begin(), of_client.end());
   }
   return counts;
 }

@@ -40,7 +40,9 @@ struct LabelView {
   int classes = 0;
 };
 
-// The number of each class's images at each client, [clients, classes] row-major.
+// The number of images of each class at one client, [classes], and at all of them, [clients, classes].
+std::vector<std::int64_t> class_counts(const Partition& partition, std::int64_t client,
+                                       const LabelView& data);
 std::vector<std::int64_t> class_counts(const Partition& partition, const LabelView& data);
 
 }  // namespace rn::federated

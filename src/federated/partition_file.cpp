@@ -57,7 +57,7 @@ class Lines {
 
   template <typename... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
-    throw DataError(cat(path_, ":", number_, ": ", parts...));
+    throw DataError(cat(path_, ":", std::max<std::int64_t>(1, number_), ": ", parts...));
   }
 
  private:
