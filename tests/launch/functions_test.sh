@@ -9,6 +9,8 @@ root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
 . "$root/launch/lib/build.sh"
 # shellcheck source=launch/lib/mpirun_command.sh
 . "$root/launch/lib/mpirun_command.sh"
+# shellcheck source=launch/lib/supervise.sh
+. "$root/launch/lib/supervise.sh"
 
 failures=0
 expect() { # expect EXPECTED COMMAND...
@@ -59,6 +61,31 @@ expect 1 cores 7
 expect 1 cores 15
 expect 2 cores 16
 expect 8 cores 64
+
+# In a job of SLURM: launch_command's words, and whether the ranks may lie on several hosts.
+in_job() { (
+  # shellcheck disable=SC2034  # read by launch_command
+  SLURM_JOB_ID=1 SLURM_JOB_NUM_NODES=$1 RN_LAUNCHER=$2 SLURM_JOB_GPUS=$3 SLURM_GPUS_ON_NODE='' RN_MPIRUN=true
+  launch_command 4 '' /nowhere/bin/rn_dist
+  echo "$RN_SEVERAL_HOSTS ${RN_LAUNCH[*]}"
+); }
+expect '0 srun --mpi=pmix --ntasks 4 -K1' in_job 1 srun ''
+expect '1 srun --mpi=pmix --ntasks 4 -K1 --gpu-bind=none' in_job 2 srun 0,1
+unset SLURM_JOB_ID
+expect '' in_job 1 ssh ''
+
+catching() { (
+  trap : USR1
+  yes_or_no catches "$BASHPID" USR1
+); }
+not_catching() {
+  sleep 5 >/dev/null &
+  yes_or_no catches $! USR1
+  kill $!
+}
+expect yes catching
+expect no not_catching
+expect no yes_or_no catches 999999999 USR1
 
 printf '{\n  "code": 8,\n  "step": -1,\n  "phase": "evaluate it",\n  "nothing": null\n}\n' >"$scratch/failure.json"
 expect 8 json_value "$scratch/failure.json" code
