@@ -94,26 +94,36 @@ class Context:
         """Enough of them for so many steps."""
         return 1 + steps * self.batch // self.images
 
-    def first_step_seconds(self, threads=2, data_root=None):
+    def time_until(self, command, text, path=None):
+        """Seconds from the start of the process until `text` stands in the file `path`, or in its output if none is given.
+        The process then runs to its end."""
+        output = self.folder / "output"
+        path = path or output
+        output.unlink(missing_ok=True)
+        start = time.perf_counter()
+        with open(output, "w", encoding="utf-8") as sink:
+            process = subprocess.Popen([str(word) for word in command], stdout=sink, stderr=subprocess.STDOUT)
+        while True:
+            ended = process.poll() is not None or time.perf_counter() - start > self.timeout
+            if path.exists() and text in path.read_text(encoding="utf-8"):
+                break
+            if ended:
+                process.kill()
+                process.wait()
+                raise RunFailed(f"no {text!r} came from {' '.join(map(str, command))}:\n{output.read_text()[-500:]}")
+            time.sleep(0.002)
+        seconds = time.perf_counter() - start
+        process.wait()
+        return Measurement(seconds)
+
+    def first_step_seconds(self, data_root, threads=2):
         """From the start of the process until the record of the first optimizer step."""
         folder = self.run_folder()
-        command = [self.binary("rn_dist"), str(ROOT / "configs/train.yaml"), f"run.dir={folder}", f"data.root={data_root}",
+        command = [self.binary("rn_dist"), ROOT / "configs/train.yaml", f"run.dir={folder}", f"data.root={data_root}",
                    "train.max_steps=1", f"train.global_batch={self.batch}", "train.precision=bf16",
                    f"train.threads={threads}", "report.every_steps=1", "report.tensorboard=false",
                    "report.progress=none"]
-        metrics = folder / "metrics.jsonl"
-        return self.time_until(command, lambda: metrics.exists() and '"event":"step"' in metrics.read_text())
-
-    def time_until(self, command, happened):
-        start = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while not happened():
-                if process.poll() is not None and not happened():
-                    raise RunFailed(f"exit code {process.returncode} before the first step: {' '.join(command)}")
-                time.sleep(0.002)
-            seconds = time.perf_counter() - start
-            process.wait()
-        return Measurement(seconds)
+        return self.time_until(command, '"event":"step"', folder / "metrics.jsonl")
 
     # --- PyTorch ---
 
@@ -124,16 +134,9 @@ class Context:
         return json.loads(out.strip().splitlines()[-1])
 
     def peer_first_step_seconds(self, data_root, threads=2):
-        command = [self.python, str(ROOT / "bench/peers/torch_epoch.py"), str(data_root), "--max-steps", "1", "--batch",
-                   str(self.batch), "--threads", str(threads)]
-        start = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            for line in process.stdout:
-                if line.startswith("first step"):
-                    seconds = time.perf_counter() - start
-                    process.communicate()
-                    return Measurement(seconds)
-            raise RunFailed(f"no first step: {' '.join(command)}")
+        command = [self.python, ROOT / "bench/peers/torch_epoch.py", data_root, "--max-steps", 1, "--batch", self.batch,
+                   "--threads", threads]
+        return self.time_until(command, "first step")
 
 
 @dataclasses.dataclass

@@ -173,7 +173,7 @@ def all_rows():
         Row("evaluation", "evaluation, bf16, 2 threads", "images/s", evaluation,
             {mode_name(mode): peer_evaluation(*mode) for mode in step_modes()}, goal=1.3, stretch=1.5),
         Row("start", "start of the process until the first step is done", "s",
-            lambda context: context.first_step_seconds(data_root=synthetic_root(context)),
+            lambda context: context.first_step_seconds(synthetic_root(context)),
             {"eager": lambda context: context.peer_first_step_seconds(synthetic_root(context))},
             higher_is_better=False, goal=5),
         Row("epoch", "an epoch of 50,000 images with augmentation and evaluation, bf16", "s", epoch,
