@@ -82,6 +82,7 @@ no_rank_left() { [ -z "$(ranks_on alpha)$(ranks_on beta)" ]; }
 
 relay() { # relay OPTION...: the bad network in place of the cable
   local host
+  [ -c /dev/net/tun ] || skip 'needs /dev/net/tun'
   python3 "$root/tests/hosts/relay.py" "${host_keeper[alpha]}" "${host_keeper[beta]}" "$@" >relay.log 2>&1 &
   relay=$!
   until_true 10 grep -q ready relay.log
@@ -207,7 +208,6 @@ if [ "${1:-}" = list ]; then
 fi
 cases | grep -qx -- "${1:-}" || { printf 'no case %s\n' "${1:-}" && exit 2; }
 need_namespaces
-[ -c /dev/net/tun ] || skip 'needs /dev/net/tun'
 [ -x "$RN_BUILD_DIR/bin/rn_dist" ] || skip "$RN_BUILD_DIR/bin/rn_dist is not built"
 scratch=$(mktemp -d)
 cd "$scratch" || exit

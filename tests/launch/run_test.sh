@@ -185,6 +185,18 @@ case_ranks_that_outlive_failure_json_are_ended() {
   done
   [ $((SECONDS - started)) -lt 40 ] || fail "it took $((SECONDS - started)) s"
 }
+case_a_lost_host_is_a_lost_peer() {
+  # mpirun then ends with a status of its own, or of ssh, and kills the ranks before they can know.
+  printf 'a slots=1\nb slots=1\n' >hostfile
+  printf '#!/bin/sh\nexit 255\n' >mpirun
+  chmod +x mpirun
+  RN_MPIRUN=./mpirun launch --hosts hostfile config.yaml
+  expect_status 255 # the run had not begun: no host was reached
+  printf '#!/bin/sh\nmkdir -p runs/fake\ndate >runs/fake/config.resolved.yaml\nexit 255\n' >mpirun
+  RN_MPIRUN=./mpirun launch --hosts hostfile config.yaml
+  expect_status 8
+  grep -q '"code": 8' runs/fake/failure.json || fail 'no failure.json'
+}
 case_srun_is_for_jobs_of_slurm() {
   RN_LAUNCHER=srun launch -n 2 config.yaml
   expect_status 2
