@@ -50,8 +50,14 @@ void add_train_options(std::vector<Option>& table) {
       .number("clip_norm", &TrainOptions::clip_norm, "Largest norm of the whole gradient; 0: no clipping.",
               at_least(0))
       .identity = true;
-  train.integer("threads", &TrainOptions::threads,
-                "Threads per rank; 0: the node's cores divided among its ranks.", between(0, 4096));
+  train.integer("shards", &TrainOptions::shards,
+                "run.deterministic: strict: parts of a step's batch, a power of two; each is computed alone.",
+                between(1, 4096));
+  train.integer(
+      "threads", &TrainOptions::threads,
+      "Threads per rank; 0: the node's cores divided among its ranks, with run.deterministic: strict "
+      "one.",
+      between(0, 4096));
   train.flag("drop_last", &TrainOptions::drop_last, "Leave out the smaller last batch of an epoch.")
       .identity = true;
   train.integer("replica_check_steps", &TrainOptions::replica_check_steps,
@@ -79,6 +85,11 @@ void add_train_options(std::vector<Option>& table) {
                    at_least(0));
   optimizer.flag("decay_norm_and_bias", &OptimizerOptions::decay_norm_and_bias,
                  "Apply weight_decay to norms and biases too.");
+  optimizer.number(
+      "norm_bias_lr", &OptimizerOptions::norm_bias_lr,
+      "Norm biases learn at that many times the rate; their weight_decay is divided by it (64 in "
+      "Page 2019, Jordan 2024).",
+      {.min = 0, .max = 1e6, .min_excluded = true});
 
   using train::ScheduleOptions;
   SectionBuilder schedule(table, "schedule", &RunConfig::schedule, true);
@@ -148,6 +159,10 @@ void add_observer_options(std::vector<Option>& table) {
       "monitor", &CheckpointOptions::monitor,
       "What the best checkpoint is best in; test.* stands in for val.* where data.validation is 0.",
       {"val.top1", "val.top5", "val.loss", "test.top1", "test.top5", "test.loss"});
+  checkpoint.one_of("on_error", &CheckpointOptions::on_error,
+                    "After a checkpoint that could not be written (full disk, ...): continue reports it and "
+                    "trains on, stop ends the run with exit code 1. The last one of a run must succeed.",
+                    {"continue", "stop"});
 }
 
 }  // namespace rn::config::detail

@@ -31,7 +31,8 @@ struct Manifest {
   std::vector<ManifestFile> files;
 };
 
-// REQUIRES: numbers in `values` are finite (JSON has no others; they would be read back as null).
+// REQUIRES: numbers in `values` are finite (JSON has no others; they would be read back as null), and nothing
+// is nested deeper than a manifest may be.
 std::string format_manifest(const Manifest& manifest);
 
 // Throws DataError naming `path` unless `text` ends with the hash of what is before and says what a manifest

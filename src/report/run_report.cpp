@@ -74,6 +74,7 @@ struct RunReport::Impl {
   std::optional<RecordWriter> records;
   std::optional<TensorboardWriter> tensorboard;
   Progress progress;
+  bool by_rounds = false;  // of the run's plan
   const double start_seconds;
 };
 
@@ -98,6 +99,7 @@ void RunReport::run_start(const nlohmann::json& config, const nlohmann::json& en
   record["steps_per_epoch"] = plan.steps_per_epoch;
   record["config"] = config;
   impl_->add(record);
+  impl_->by_rounds = plan.by_rounds;
   impl_->progress.start(plan, std::max<std::int64_t>(0, impl_->resume_step));
 }
 
@@ -115,11 +117,29 @@ void RunReport::epoch(const EpochRecord& record) {
   impl_->progress.line(format_epoch(record));
 }
 
+void RunReport::round(const RoundRecord& record) {
+  if (!impl_) return;
+  impl_->add(to_json(record, impl_->elapsed_seconds()));
+  if (impl_->tensorboard) impl_->tensorboard->write(record);
+  impl_->progress.round(record);
+}
+
+void RunReport::personal(const PersonalRecord& record) {
+  if (!impl_) return;
+  impl_->add(to_json(record));
+  if (impl_->tensorboard) impl_->tensorboard->write(record);
+  impl_->progress.line(format_personal(record));
+}
+
 void RunReport::eval(const EvalRecord& record) {
   if (!impl_) return;
   impl_->add(to_json(record));
   if (impl_->tensorboard) impl_->tensorboard->write(record);
-  impl_->progress.line(format_eval(record));
+  impl_->progress.line(format_eval(record, impl_->by_rounds));
+}
+
+void RunReport::checkpoint(const CheckpointRecord& record) {
+  if (impl_) impl_->add(to_json(record));
 }
 
 void RunReport::run_end(const std::string& status, int exit_code, const nlohmann::json& totals) {

@@ -32,6 +32,9 @@ class RunReport {
   void step(const StepRecord& record);  // record and progress line
   void epoch(const EpochRecord& record);
   void eval(const EvalRecord& record);
+  void round(const RoundRecord& record);  // record and progress line
+  void personal(const PersonalRecord& record);
+  void checkpoint(const CheckpointRecord& record);  // record only
   // Writes the run_end event and summary.json (see Summary::to_json; `totals`: an object merged into it), and
   // prints the run's last line.
   void run_end(const std::string& status, int exit_code, const nlohmann::json& totals);

@@ -33,12 +33,15 @@ void Summary::add(const Json& record) {
     end_ = record;
     return;
   }
-  const double step = number_at(record, "step");
-  if (std::isfinite(step)) step_ = static_cast<std::int64_t>(step);
+  if (event == "checkpoint")
+    return;  // written while training went on: it says nothing about where the run is
+  const auto step = record.find("step");
+  if (step != record.end() && step->is_number_integer()) step_ = step->get<std::int64_t>();
   const double epoch = number_at(record, "epoch");
   if (std::isfinite(epoch)) epoch_ = epoch;
 
-  if (event == "step") {
+  if (event == "round") by_rounds_ = true;
+  if (event == "step" || event == "round") {
     Part& part = current();
     const double rate = number_at(record, "images_per_second");
     if (part.first_step_seen && std::isfinite(rate)) rates_.push_back(rate);
@@ -101,8 +104,9 @@ Json Summary::to_json(const std::string& run_dir, const nlohmann::json& totals) 
 
 std::string format_summary(const Summary& summary, const std::string& status, const std::string& run_dir) {
   const Json json = summary.to_json(run_dir, nlohmann::json::object());
-  std::string line = cat(status, ": ", json.at("step").get<std::int64_t>(), " steps in ",
-                         format_duration(summary.total_seconds()));
+  std::string line =
+      cat(status, ": ", json.at("step").get<std::int64_t>(),
+          summary.by_rounds() ? " rounds in " : " steps in ", format_duration(summary.total_seconds()));
   char number[64];
   if (const Json eval = summary.headline(); !eval.is_null()) {
     std::snprintf(number, sizeof(number), "%.2f", number_at(eval, "top1"));

@@ -18,6 +18,8 @@ class Summary {
   // Any record of metrics.jsonl, in the file's order.
   void add(const Json& record);
 
+  bool by_rounds() const { return by_rounds_; }
+
   // Median of images_per_second over the step records, without the first after each start (it holds the
   // warm-up); NaN if there is none.
   double images_per_second() const;
@@ -49,11 +51,12 @@ class Summary {
   std::map<std::string, Json> best_;                         // split -> eval
   Json end_ = Json::object();                                // the last run_end
   std::int64_t step_ = 0;
+  bool by_rounds_ = false;  // a federated run
   double epoch_ = 0;
 };
 
-// The line that a run ends with: "done: 4692 steps in 1:02:03, test top-1 93.10 % (swa), 2950 images/s,
-// runs/train".
+// The line that a run ends with: "done: 4692 steps (or rounds) in 1:02:03, test top-1 93.10 % (swa), 2950
+// images/s, runs/train".
 std::string format_summary(const Summary& summary, const std::string& status, const std::string& run_dir);
 
 }  // namespace rn::report

@@ -16,8 +16,11 @@ using model::dtype_of;
 // A contiguous host copy of `tensor`, kept in `kept` and described in `file`.
 void add_copy(const torch::Tensor& tensor, const std::string& name, std::vector<torch::Tensor>& kept,
               io::CheckpointFile& file) {
-  kept.push_back(tensor.detach().to(torch::kCPU).contiguous().clone());
-  const auto& copy = kept.back();
+  // One pass, whatever the strides are: training waits for it.
+  kept.push_back(torch::empty(tensor.sizes(), tensor.options().device(torch::kCPU)));
+  auto& copy = kept.back();
+  const torch::NoGradGuard no_grad;
+  copy.copy_(tensor);
   file.tensors.push_back({name,
                           dtype_of(copy),
                           copy.sizes().vec(),
@@ -127,7 +130,7 @@ class RestoreVisitor : public StateVisitor {
 
 }  // namespace
 
-StateSnapshot take_snapshot(TrainState& state) {
+StateSnapshot take_snapshot(RunState& state) {
   StateSnapshot snapshot;
   snapshot.values = nlohmann::json::object();
   SnapshotVisitor visitor(state.params, snapshot);
@@ -135,7 +138,7 @@ StateSnapshot take_snapshot(TrainState& state) {
   return snapshot;
 }
 
-void restore(TrainState& state, const io::LoadedCheckpoint& checkpoint) {
+void restore(RunState& state, const io::LoadedCheckpoint& checkpoint) {
   RestoreVisitor visitor(state.params, checkpoint);
   state.walk(visitor);
 }

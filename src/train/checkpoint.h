@@ -1,4 +1,4 @@
-// TrainState <-> checkpoint folder: the visitors that write and read every storage by the parameters' names.
+// RunState <-> checkpoint folder: the visitors that write and read every storage by the parameters' names.
 //
 // Files hold torchvision's names and shapes, not the flat layout, so a checkpoint opens in Python, and at
 // another rank count or bucket size. Rank 0 writes; between optimizer steps only.
@@ -22,11 +22,11 @@ struct StateSnapshot {
 };
 
 // Copies the state to the host.
-StateSnapshot take_snapshot(TrainState& state);
+StateSnapshot take_snapshot(RunState& state);
 
 // Fills the state from a checkpoint. Throws DataError that names the file and the tensor that is missing, of
 // another shape or type; the state is unspecified then.
-void restore(TrainState& state, const io::LoadedCheckpoint& checkpoint);
+void restore(RunState& state, const io::LoadedCheckpoint& checkpoint);
 
 // Writes one set of weights as Python loads it (a whole state_dict): <run>/model.safetensors,
 // ema.safetensors, ... Published atomically.

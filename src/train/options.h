@@ -17,6 +17,7 @@ struct TrainOptions {
   int accumulate_steps = 1;
   double label_smoothing = 0.0;
   double clip_norm = 0.0;                   // 0: no clipping
+  int shards = 4;                           // run.deterministic: strict: of a step's batch
   int threads = 0;                          // per rank; 0: the node's cores divided among its ranks
   bool drop_last = false;                   // leave out the smaller last batch of an epoch
   std::int64_t replica_check_steps = 1000;  // steps between two replica checks; 0: before checkpoints only
@@ -29,6 +30,7 @@ struct OptimizerOptions {
   bool nesterov = true;
   double weight_decay = 5e-4;
   bool decay_norm_and_bias = true;  // false: norms and biases are not decayed
+  double norm_bias_lr = 1;          // norm biases learn at that many times the rate
 };
 
 struct ScheduleOptions {
@@ -66,10 +68,11 @@ struct EvalOptions {
 };
 
 struct CheckpointOptions {
-  std::int64_t every_steps = 0;      // 0: by epochs only
-  double every_epochs = 1;           // 0: at the end only
-  int keep = 2;                      // latest checkpoints kept, besides best
-  std::string monitor = "val.top1";  // test.top1 where there is no validation split
+  std::int64_t every_steps = 0;       // 0: by epochs only
+  double every_epochs = 1;            // 0: at the end only
+  int keep = 2;                       // latest checkpoints kept, besides best
+  std::string monitor = "val.top1";   // test.top1 where there is no validation split
+  std::string on_error = "continue";  // continue | stop: after one that could not be written
 };
 
 }  // namespace rn::train

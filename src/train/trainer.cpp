@@ -9,8 +9,11 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/random.h"
 #include "io/file_system.h"
+#include "report/trace_file.h"
 #include "train/checkpoint.h"
+#include "train/monitor.h"
 #include "train/replica_check.h"
 #include "train/statistics.h"
 #include "train/torch_message.h"
@@ -35,41 +38,19 @@ constexpr double kSmallestLossScale = 1.0 / 1024;
 // Without the sign that printf gives a NaN.
 std::string number_text(double value) { return std::isnan(value) ? "nan" : cat(value); }
 
-// What checkpoint.monitor names, e.g. {"val", "loss"}; the test split stands in where there is no other.
-struct Monitor {
-  std::string split;
-  std::string metric;  // top1, top5 or loss
-
-  Monitor(const std::string& name, bool has_val)
-      : split(name.substr(0, name.find('.'))), metric(name.substr(name.find('.') + 1)) {
-    if (!has_val) split = "test";
-  }
-  double value(const EvalResult& result) const {
-    return metric == "loss"   ? result.loss()
-           : metric == "top5" ? result.top5_percent()
-                              : result.top1_percent();
-  }
-  bool better(double a, double b) const { return metric == "loss" ? a < b : a > b; }
-};
-
-// Many micro-steps make a long step: each of them is progress.
-StepOptions with_progress(StepOptions options, dist::ProgressBoard& board) {
-  options.on_shard = [&board] { board.enter(dist::Phase::kStep); };
-  return options;
+// Of this rank's masks in a step, for networks with dropout: there the numbers depend on the rank count.
+std::uint64_t dropout_key(std::uint64_t seed, std::int64_t step, int rank) {
+  CounterRandom random(seed, Purpose::kDropout, static_cast<std::uint64_t>(step),
+                       static_cast<std::uint64_t>(rank));
+  const std::uint64_t high = random.next();
+  return (high << 32) | random.next();
 }
 
-ExitCode exit_code_of(dist::StopReason reason) {
-  switch (reason) {
-    case dist::StopReason::kRequeue:
-      return ExitCode::kRequeue;
-    case dist::StopReason::kTerminate:
-      return ExitCode::kTerminated;
-    case dist::StopReason::kInterrupt:
-      return ExitCode::kInterrupted;
-    case dist::StopReason::kNone:
-      break;
-  }
-  return ExitCode::kDone;
+// Many micro-steps make a long step: each of them is progress.
+StepOptions with_observers(StepOptions options, report::Trace& trace, dist::ProgressBoard& board) {
+  options.trace = &trace;
+  options.on_shard = [&board] { board.enter(dist::Phase::kStep); };
+  return options;
 }
 
 }  // namespace
@@ -83,13 +64,17 @@ Trainer::Trainer(const TrainerOptions& options, dist::Session& session, model::N
       dataset_(dataset),
       state_(state),
       plan_(plan),
-      checkpoints_(checkpoints),
       report_(report),
       total_steps_(plan.total_steps(options.train.epochs, options.train.max_steps)),
       schedule_(options.schedule, options.swa, options.optimizer.lr, plan.steps_per_epoch(), total_steps_),
+      trace_(options.report, state.progress.step + 1),
       step_(net, state.params, session.communicator(), state.optimizer, state.scaler, options.precision,
-            with_progress(options.step, session.board())),
+            with_observers(options.step, trace_, session.board())),
       vote_(session.communicator(), state.params.weights.device()),
+      checkpointer_({options.checkpoint, options.identity, [this] { check_replicas(); },
+                     options.check_run_folder, static_cast<double>(plan.steps_per_epoch())},
+                    session.host(), session.board(), state, checkpoints, report),
+      stragglers_(session),
       started_(Clock::now()),
       record_started_(started_) {}
 
@@ -105,6 +90,8 @@ ExitCode Trainer::fit() {
   record_started_ = Clock::now();
   while (state_.progress.step < total_steps_) {
     run_step(batches);
+    // The last steps' trace ends with the run's last evaluation and checkpoint.
+    if (trace_.ends_with(state_.progress.step) && state_.progress.step < total_steps_) write_trace();
     if (stop_ != dist::StopReason::kNone && state_.progress.step < total_steps_) return stop(stop_);
   }
   return finish();
@@ -123,7 +110,11 @@ void Trainer::run_step(BatchSource& batches) {
   Progress& progress = state_.progress;
   const auto step_started = Clock::now();
   const Step step = plan_.at(progress.step);
+  net_.set_dropout_key(dropout_key(options_.seed, step.step, session_.host().rank()));
+  checkpointer_.poll();
   session_.board().begin_step(step.step + 1);  // counted from 1, as in all records
+  trace_.begin_step(step.step + 1);
+  const report::TraceSpan span(&trace_, "step", step.step + 1);
   Ballot ballot;
   try {
     ballot = step_.run(batches, step.count, schedule_.at(step.step));
@@ -134,10 +125,9 @@ void Trainer::run_step(BatchSource& batches) {
     throw_out_of_memory(step, "The host has no more.");
   }
   ++progress.step;
-  if (state_.ema) state_.ema->update(progress.step, state_.params);
-  if (state_.swa && schedule_.swa_snapshot_after(step.step)) state_.swa->snapshot(state_.params);
+  update_averages(step.step);
   ballot.stop_reason = static_cast<int>(wanted_stop());
-  const auto earlier = vote_.start(step.step, ballot);
+  const auto earlier = start_vote(step.step, ballot);
 
   times_[static_cast<std::size_t>(step.step % 2)] = {Clock::now(), batches.take_wait_seconds(),
                                                      step_.comm_wait_seconds()};
@@ -149,6 +139,7 @@ void Trainer::run_step(BatchSource& batches) {
       (is_due(options_.checkpoint.every_epochs) ||
        (options_.checkpoint.every_steps > 0 && progress.step % options_.checkpoint.every_steps == 0));
   if (step.ends_epoch || last || evaluates || saves) {
+    const report::TraceSpan drain(&trace_, "vote");
     if (const auto result = vote_.drain()) account(*result);
   }
   const double seconds = seconds_since(step_started);
@@ -161,15 +152,32 @@ void Trainer::run_step(BatchSource& batches) {
     agree_on_stop();
   }
   const std::int64_t check_steps = options_.train.replica_check_steps;
-  if (saves || improved_) {
-    save_checkpoint(/*must_succeed=*/false);
+  if (saves || checkpointer_.improved()) {
+    save_checkpoint(/*last=*/false);
   } else if (!last && check_steps > 0 && progress.step % check_steps == 0) {
     check_replicas();
   }
 }
 
+void Trainer::update_averages(std::int64_t step) {
+  const bool snapshot = state_.swa && schedule_.swa_snapshot_after(step);
+  if (!state_.ema && !snapshot) return;
+  const report::TraceSpan span(&trace_, "averages");
+  if (state_.ema) state_.ema->update(step + 1, state_.params);
+  if (snapshot) state_.swa->snapshot(state_.params);
+}
+
+std::optional<VoteResult> Trainer::start_vote(std::int64_t step, const Ballot& ballot) {
+  const report::TraceSpan span(&trace_, "vote");
+  return vote_.start(step, ballot);
+}
+
 void Trainer::account(const VoteResult& result) {
   Progress& progress = state_.progress;
+  if (result.ran) {
+    trace_.add(report::Trace::Lane::kCommunication, "vote", result.ran->start, result.ran->end,
+               {{"step", result.step + 1}});
+  }
   if (result.found_inf && state_.scaler.enabled() && std::isfinite(result.loss_sum) &&
       state_.scaler.scale.item<double>() >= kSmallestLossScale) {
     ++progress.skipped_steps;  // dynamic loss scaling at work: the update was skipped, the scale lowered
@@ -181,8 +189,8 @@ void Trainer::account(const VoteResult& result) {
                              ", gradient norm ", number_text(result.grad_norm),
                              "). This step changed no weights. Lower optimizer.lr, add "
                              "schedule.warmup_epochs or train.clip_norm; ",
-                             checkpoints_.last() ? "the last checkpoint is from before this step."
-                                                 : "the run has no checkpoint yet."));
+                             checkpointer_.last() ? "the last checkpoint is from before this step."
+                                                  : "the run has no checkpoint yet."));
   }
   progress.epoch_loss_sum += result.loss_sum;
   progress.epoch_correct += result.correct;
@@ -222,11 +230,13 @@ void Trainer::finish_epoch() {
                  progress.epoch_seconds});
   progress.epoch_loss_sum = progress.epoch_seconds = 0;
   progress.epoch_correct = progress.epoch_count = 0;
+  stragglers_.end_of_epoch();
 }
 
 // During training the monitored split with raw and EMA weights; at the end every split and set of weights.
 void Trainer::evaluate_all(bool final) {
   const auto started = Clock::now();
+  const report::TraceSpan span(&trace_, "evaluation");
   session_.board().enter(dist::Phase::kEval);
   const bool has_val = dataset_.val.size > 0;
   const Monitor monitor(options_.checkpoint.monitor, has_val);
@@ -244,11 +254,9 @@ void Trainer::evaluate_all(bool final) {
       if (split != monitor.split || weights != monitored_weights) continue;
       Progress& progress = state_.progress;
       const double value = monitor.value(result);
-      improved_ =
-          std::isfinite(value) && (progress.best_step < 0 || monitor.better(value, progress.best_metric));
-      if (improved_) {
-        previous_best_metric_ = std::exchange(progress.best_metric, value);
-        previous_best_step_ = std::exchange(progress.best_step, progress.step);
+      checkpointer_.settle();  // whether the best so far can be loaded
+      if (std::isfinite(value) && (progress.best_step < 0 || monitor.better(value, progress.best_metric))) {
+        checkpointer_.propose_best(value);
       }
     }
   }
@@ -286,6 +294,7 @@ EvalResult Trainer::evaluate_set(const std::string& weights, const std::string& 
 
 // Collective. What every rank has computed from the same sums must be the same bits; if not, no rank goes on.
 void Trainer::check_replicas() {
+  const report::TraceSpan span(&trace_, "replica check");
   const auto difference = find_replica_difference(state_, session_.host());
   if (!difference) return;
   const auto& culprits = difference->ranks;
@@ -293,7 +302,7 @@ void Trainer::check_replicas() {
   if (!culprits.empty() && std::find(culprits.begin(), culprits.end(), rank) == culprits.end()) {
     std::this_thread::sleep_for(kCulpritFirst);
   }
-  const auto last = checkpoints_.last();
+  const auto last = checkpointer_.last();
   throw ReplicaError(
       cat("the replicas differ after step ", state_.progress.step, ": ", difference->message,
           ". A bit was flipped in memory, or the machines compute differently; if it comes again on the same "
@@ -303,41 +312,15 @@ void Trainer::check_replicas() {
           "."));
 }
 
-// Rank 0 writes; the others wait, so that a step's collectives never stand against a long write. All ranks
-// learn whether it was written, since the best result is part of their state.
-void Trainer::save_checkpoint(bool must_succeed) {
+// Collective. Rank 0 copies the state and training goes on; the run's last checkpoint is waited for.
+void Trainer::save_checkpoint(bool last) {
   const auto started = Clock::now();
-  session_.board().enter(dist::Phase::kCheckpoint);
-  check_replicas();
-  std::int64_t written = 1;
-  if (is_main() && checkpointed_step_ != state_.progress.step) {
-    if (options_.check_run_folder) options_.check_run_folder();
-    try {
-      StateSnapshot snapshot = take_snapshot(state_);
-      snapshot.values["identity"] = options_.identity;
-      checkpoints_.save(state_.progress.step, snapshot.files, snapshot.values);
-      if (improved_) checkpoints_.set_best(state_.progress.step);
-      checkpoints_.prune(options_.checkpoint.keep);
-      checkpointed_step_ = state_.progress.step;
-    } catch (const Error& error) {
-      if (must_succeed) {
-        throw Error(error.code(), cat("the checkpoint of step ", state_.progress.step,
-                                      " could not be written: ", error.what(),
-                                      ". Earlier checkpoints are untouched; the same command goes on from "
-                                      "the last of them."));
-      }
-      written = 0;
-      log_error("the checkpoint of step ", state_.progress.step, " could not be written: ", error.what(),
-                ". Earlier checkpoints are untouched; training goes on.");
-    }
+  const report::TraceSpan span(&trace_, "checkpoint");
+  if (last) {
+    checkpointer_.save_and_wait();
+  } else {
+    checkpointer_.save();
   }
-  session_.host().broadcast(bytes_of(std::span(&written, 1)), /*root=*/0).wait();
-  if (written == 0 && improved_) {  // the best result is the best that can be loaded
-    state_.progress.best_metric = previous_best_metric_;
-    state_.progress.best_step = previous_best_step_;
-  }
-  improved_ = false;
-  slowest_checkpoint_seconds_ = std::max(slowest_checkpoint_seconds_, seconds_since(started));
   session_.board().begin_step(state_.progress.step);
   record_started_ += std::chrono::duration_cast<Clock::duration>(Clock::now() - started);
 }
@@ -364,29 +347,44 @@ void Trainer::export_final_weights() {
   }
 }
 
+// Collective. Ends the trace, if one is being recorded: of the same steps on every rank.
+void Trainer::write_trace() {
+  if (!trace_.recording()) return;
+  const auto started = Clock::now();
+  report::write_trace(trace_.take(), session_.host(), options_.run_dir);
+  record_started_ += std::chrono::duration_cast<Clock::duration>(Clock::now() - started);
+}
+
 ExitCode Trainer::stop(dist::StopReason reason) {
   if (const auto result = vote_.drain()) account(*result);
-  save_checkpoint(/*must_succeed=*/true);
-  const ExitCode code = exit_code_of(reason);
+  save_checkpoint(/*last=*/true);
+  write_trace();
+  const ExitCode code = dist::exit_code_of(reason);
   log_info("stopped as asked after step ", state_.progress.step, " of ", total_steps_,
            "; the same command resumes there");
-  report_.run_end("stopped", static_cast<int>(code), {{"train_seconds", state_.progress.seconds}});
+  report_.run_end("stopped", static_cast<int>(code),
+                  {{"train_seconds", state_.progress.seconds},
+                   {"checkpoints", checkpointer_.totals_json(seconds_since(started_))},
+                   {"rank_times", stragglers_.totals()}});
   return code;
 }
 
 ExitCode Trainer::finish() {
   if (state_.swa && state_.swa->snapshots > 0 && state_.params.statistics.numel() > 0) {
+    const report::TraceSpan span(&trace_, "re-estimated statistics");
     session_.board().enter(dist::Phase::kEval);
     reestimate_statistics(
         net_, state_.params, dataset_.train, plan_, total_steps_,
         {options_.augment, options_.data, options_.precision, options_.step.empty_shards_run,
-         options_.swa.bn_images, [this] { session_.board().enter(dist::Phase::kEval); }},
+         options_.swa.bn_images, options_.step.strict ? options_.step.accumulate : 0,
+         [this] { session_.board().enter(dist::Phase::kEval); }},
         session_.communicator(), *state_.swa);
   }
   evaluate_all(/*final=*/true);
   const Monitor monitor(options_.checkpoint.monitor, dataset_.val.size > 0);
-  save_checkpoint(/*must_succeed=*/true);
+  save_checkpoint(/*last=*/true);
   export_final_weights();
+  write_trace();
   report_.run_end("done", static_cast<int>(ExitCode::kDone),
                   {{"train_seconds", state_.progress.seconds},
                    {"dataset", dataset_.name},
@@ -395,7 +393,9 @@ ExitCode Trainer::finish() {
                    {"skipped_steps", state_.progress.skipped_steps},
                    {"best_metric", state_.progress.best_metric},
                    {"monitor", cat(monitor.split, ".", monitor.metric)},
-                   {"best_step", state_.progress.best_step}});
+                   {"best_step", state_.progress.best_step},
+                   {"checkpoints", checkpointer_.totals_json(seconds_since(started_))},
+                   {"rank_times", stragglers_.totals()}});
   return ExitCode::kDone;
 }
 
@@ -403,7 +403,7 @@ dist::StopReason Trainer::wanted_stop() const {
   const auto asked = session_.stop_requested();
   if (asked != dist::StopReason::kNone || options_.time_limit.count() <= 0) return asked;
   const double left = options_.time_limit.count() - seconds_since(started_);
-  return left < kTimeLimitMargin + 2 * (slowest_checkpoint_seconds_ + slowest_step_seconds_)
+  return left < kTimeLimitMargin + 2 * (checkpointer_.slowest_seconds() + slowest_step_seconds_)
              ? dist::StopReason::kRequeue
              : asked;
 }

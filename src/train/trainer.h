@@ -15,10 +15,13 @@
 #include "io/checkpoint_folder.h"
 #include "model/factory.h"
 #include "report/run_report.h"
+#include "report/trace.h"
+#include "train/checkpointer.h"
 #include "train/evaluator.h"
 #include "train/lr_schedule.h"
 #include "train/options.h"
 #include "train/step_plan.h"
+#include "train/straggler_watch.h"
 #include "train/train_state.h"
 #include "train/train_step.h"
 #include "train/vote.h"
@@ -62,14 +65,17 @@ class Trainer {
  private:
   void run_step(BatchSource& batches);
   [[noreturn]] void throw_out_of_memory(const Step& step, const std::string& details) const;
+  void update_averages(std::int64_t step);
+  std::optional<VoteResult> start_vote(std::int64_t step, const Ballot& ballot);
   void account(const VoteResult& result);
   void finish_epoch();
   void evaluate_all(bool final);
   void agree_on_stop();
   EvalResult evaluate_set(const std::string& weights, const std::string& split, const data::ImageSet& images);
   void check_replicas();
-  void save_checkpoint(bool must_succeed);
+  void save_checkpoint(bool last);
   void export_final_weights();
+  void write_trace();
   ExitCode stop(dist::StopReason reason);
   ExitCode finish();
   dist::StopReason wanted_stop() const;
@@ -83,20 +89,17 @@ class Trainer {
   const data::Dataset& dataset_;
   TrainState& state_;
   StepPlan& plan_;
-  io::CheckpointFolder& checkpoints_;
   report::RunReport& report_;
   const std::int64_t total_steps_;
   const LrSchedule schedule_;
+  report::Trace trace_;
   TrainStep step_;
   Vote vote_;
+  Checkpointer checkpointer_;
+  StragglerWatch stragglers_;
   const std::chrono::steady_clock::time_point started_;
 
   dist::StopReason stop_ = dist::StopReason::kNone;  // what all ranks have agreed on
-  bool improved_ = false;                            // the last evaluation was the best so far
-  double previous_best_metric_ = -1;                 // before it, should its checkpoint not be written
-  std::int64_t previous_best_step_ = -1;
-  std::int64_t checkpointed_step_ = -1;
-  double slowest_checkpoint_seconds_ = 0;
   double slowest_step_seconds_ = 0;
   // A vote is read one step late; what a step's record needs of this rank waits here. Index: step % 2.
   struct StepTimes {

@@ -55,6 +55,43 @@ TEST_F(FullDiskTest, AFullDiskEndsTheRunButNotItsEarlierCheckpoints) {
   EXPECT_EQ(losses("disk/run").size(), 20u);
 }
 
+// The disk has room for the one checkpoint that is there, and for no other; records lie elsewhere.
+TEST_F(FullDiskTest, AFullDiskStopsTrainingOnlyIfSoConfigured) {
+  const Words changes = {"train.epochs=4", "checkpoint.keep=1", "report.tensorboard=false"};
+  train_well("run", changes + Words{"train.max_steps=5"});
+  const auto checkpoints = path("run/checkpoints");
+  fs::copy(checkpoints, path("disk/checkpoints"),
+           fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  fs::remove_all(checkpoints);
+  fs::create_directory(checkpoints);
+  ASSERT_EQ(mount(path("disk/checkpoints").c_str(), checkpoints.c_str(), nullptr, MS_BIND, nullptr), 0)
+      << std::strerror(errno);
+  const auto space = fs::space(path("disk"));
+  remount(cat("size=", (space.capacity - space.free) / 1024 + 60, "k").c_str());
+
+  const auto stopped = call(train("run", changes + Words{"checkpoint.on_error=stop"}));
+  EXPECT_EQ(stopped.code, 1) << stopped.text();
+  EXPECT_NE(stopped.err.find("the checkpoint of step 10 could not be written"), std::string::npos)
+      << stopped.err;
+  EXPECT_LT(losses("run").size(), 16u) << "it ends before the next one";
+  EXPECT_EQ(failure("run").at("code"), 1);
+
+  const auto continued = call(train("run", changes));
+  EXPECT_EQ(continued.code, 1) << continued.text() << "the last one must succeed";
+  EXPECT_EQ(losses("run").size(), 20u) << "training went on";
+  EXPECT_NE(continued.err.find("training goes on"), std::string::npos) << continued.err;
+  EXPECT_EQ(last_checkpoint("run"), 5);
+  std::size_t failed = 0;
+  for (const Json& record : events("run", "checkpoint")) failed += record.at("written") == false;
+  EXPECT_GE(failed, 3u);
+
+  remount("size=4m");
+  train_well("run", changes);
+  EXPECT_EQ(losses("run").size(), 20u);
+  EXPECT_EQ(last_checkpoint("run"), 20);
+  EXPECT_EQ(umount2(checkpoints.c_str(), MNT_DETACH), 0);
+}
+
 // Room for the one checkpoint, of weights and momentum, but not for the weights once more.
 TEST_F(FullDiskTest, ADiskThatIsFullAtTheVeryEndCostsNoTraining) {
   const Words changes = {"eval.every_epochs=0", "checkpoint.every_epochs=0", "report.tensorboard=false"};

@@ -115,6 +115,20 @@ TEST_F(CheckpointDamageTest, AWellHashedManifestCannotLeadOutOfItsFolder) {
       detail::parse_manifest(detail::format_manifest({0, {}, {{"a", ~0ULL, ~0ULL}}}), "manifest.json"));
 }
 
+// Copying or printing what is nested without bound would exhaust the stack.
+TEST_F(CheckpointDamageTest, AWellHashedManifestCannotBeNestedWithoutBound) {
+  for (const auto& [depth, opens] : {std::pair{20, true}, {100, false}}) {
+    nlohmann::json values = 1;
+    for (int level = 0; level < depth; ++level) values = nlohmann::json::array({values});
+    const std::string text = detail::format_manifest({100, values, {}});
+    if (opens) {
+      EXPECT_EQ(detail::parse_manifest(text, "manifest.json").values, values);
+    } else {
+      EXPECT_THROW(detail::parse_manifest(text, "manifest.json"), DataError);
+    }
+  }
+}
+
 TEST_F(CheckpointDamageTest, AHugeSizeInAManifestAllocatesNothing) {
   const std::string text = detail::format_manifest({100, {}, {{"model.safetensors", ~0ULL, 2}}});
   auto& bytes = files_.content(paths()[0]);

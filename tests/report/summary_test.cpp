@@ -41,6 +41,15 @@ TEST(SummaryTest, TheRateIsAMedianWithoutTheFirstRecordOfEachStart) {
   EXPECT_DOUBLE_EQ(summary.images_per_second(), 250);
 }
 
+TEST(SummaryTest, StepsAreWholeNumbersOfRecordsThatTellWhereTheRunIs) {
+  Summary summary;
+  summary.add(step_at(300, 1, 1));
+  summary.add({{"event", "step"}, {"step", 1e300}});
+  summary.add({{"event", "step"}, {"step", "400"}});
+  summary.add(to_json(CheckpointRecord{{200, 2}, true}));  // its write ended after step 300
+  EXPECT_EQ(summary.to_json("run", {}).at("step"), 300);
+}
+
 TEST(SummaryTest, KeepsTheLastEvaluationsAndTheBestBySplit) {
   Summary summary;
   summary.add(eval_at(100, "test", "raw", 60));
