@@ -70,6 +70,12 @@ void BadEnd::end(const FailureReport& report, ExitCode code, const std::string& 
   _exit(static_cast<int>(code));
 }
 
+bool BadEnd::record_aftermath() const noexcept {
+  if (!has_folder_ || access(file_.path().c_str(), F_OK) != 0) return false;
+  flight_.write(board_);
+  return true;
+}
+
 void BadEnd::end_from_signal(int signal_number, const void* address) noexcept {
   // A fault while ending (or in a second thread): what was written is all there will be.
   if (!begin()) _exit(static_cast<int>(ExitCode::kPeerLost));

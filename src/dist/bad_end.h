@@ -35,6 +35,10 @@ class BadEnd {
   // No failure.json from now on: the folder is another run's.
   void leave_run_folder() noexcept { has_folder_ = false; }
 
+  // Another node's rank has ended the run, and the launcher is about to end this one: what this node's ranks
+  // were doing belongs to the record too. False where there is no failure.json yet.
+  bool record_aftermath() const noexcept;
+
   // For handlers of fatal signals: async-signal-safe. With several ranks it leaves with code 8; with one it
   // writes failure.json (code 1) and returns, for the signal's default action to follow.
   void end_from_signal(int signal_number, const void* address) noexcept;

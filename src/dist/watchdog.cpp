@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "core/host_name.h"
+#include "dist/stop_signals.h"
 
 namespace rn::dist {
 namespace {
@@ -62,12 +63,14 @@ Watchdog::~Watchdog() {
 
 void Watchdog::watch() {
   RowHistory history(board_.rows());
+  bool recorded = false;
   auto last = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kInterval, [this] { return stopping_; })) {
     const auto now = std::chrono::steady_clock::now();
     const auto rows = history.look(board_, std::chrono::duration<double>(now - last).count());
     last = now;
+    if (!recorded && pending_stop() == StopReason::kTerminate) recorded = end_.record_aftermath();
     act_on(judge(rows, board_.local_rank(), options_, whole_world_), rows);
   }
 }

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/host_name.h"
+#include "dist/bad_end.h"
 #include "dist/flight_analysis.h"
 #include "dist/flight_file.h"
 #include "dist/flight_log.h"
@@ -184,6 +185,22 @@ TEST_F(FlightFileTest, TheFirstWriterOfANodeWins) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "flight"), {}), 1) << "a temporary file is left";
 }
 
+TEST_F(FlightFileTest, ANodeWhoseRanksAreEndedByTheLauncherLeavesItsPart) {
+  ProgressBoard board(LaunchEnv{});
+  fill(board, 3);
+  LaunchEnv env;
+  env.world_size = 2;  // the other rank is on another node
+  BadEnd end(board, env);
+  EXPECT_FALSE(end.record_aftermath()) << "no folder is claimed";
+  end.claim_run_folder(folder_.string());
+  EXPECT_FALSE(end.record_aftermath()) << "the run has not failed";
+  std::ofstream(folder_ / "failure.json") << "{}";
+  EXPECT_TRUE(end.record_aftermath());
+  const auto log = read_flight_log(folder_.string());
+  ASSERT_TRUE(log);
+  EXPECT_NE(explain(*log).find("no record of rank 1"), std::string::npos) << explain(*log);
+}
+
 TEST_F(FlightFileTest, ALinkInPlaceOfTheFolderIsNotFollowed) {
   fs::create_directories(folder_ / "elsewhere");
   fs::create_symlink("elsewhere", folder_ / "flight");
@@ -256,7 +273,9 @@ TEST_F(FlightFileTest, RandomDamageNeverDoesMoreThanAnError) {
     if (random() % 4 == 0) bad.resize(random() % bad.size());
     replace_text(bad);
     try {
-      if (const auto log = read_flight_log(folder_.string())) EXPECT_FALSE(explain(*log).empty());
+      const auto log = read_flight_log(folder_.string());
+      ASSERT_TRUE(log);
+      EXPECT_FALSE(explain(*log).empty());
     } catch (const DataError&) {
     }
   }
