@@ -63,11 +63,12 @@ torch::Tensor Vote::host_copy(const torch::Tensor& values) const {
 }
 
 VoteResult Vote::read(Slot& slot) {
-  slot.work.wait();
+  const auto ran = slot.work.wait();
   const auto host = host_copy(slot.values);
   const double* values = host.const_data_ptr<double>();
   VoteResult result;
   result.step = slot.step;
+  result.ran = ran;
   result.loss_sum = values[kLossSum];
   result.correct = static_cast<std::int64_t>(values[kCorrect]);
   result.count = static_cast<std::int64_t>(values[kCount]);

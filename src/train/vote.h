@@ -36,7 +36,8 @@ struct VoteResult {
   std::int64_t count = 0;
   double grad_norm = 0;
   bool found_inf = false;
-  int stop_reason = 0;  // the most urgent one asked for by any rank; 0: none
+  int stop_reason = 0;          // the most urgent one asked for by any rank; 0: none
+  std::optional<TimeSpan> ran;  // see Work::wait
 };
 
 class Vote {
