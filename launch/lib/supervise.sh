@@ -210,6 +210,18 @@ error_of() {
   fi
 }
 
+# A requeued job may start while its first start still ends on another host, which holds the run folder's lock until then.
+# After two minutes rn_dist says who holds it.
+wait_for_folder() {
+  local lock=$1/.lock waited=0
+  if [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] || [ ! -e "$lock" ] || ! have flock; then return; fi
+  until [ "$waited" -eq 120 ] || flock --nonblock "$lock" true; do
+    if [ "$waited" -eq 0 ]; then say "the run folder is still in use by $(head -n 1 "$lock"): waiting"; fi
+    waited=$((waited + 1))
+    sleep 1
+  done
+}
+
 # supervise RUN_DIR RESTARTS BINARY ARGUMENT...: ends the script with the exit code.
 supervise() {
   local run_dir=$1 restarts=$2 count=0 status error last_error='' argument arguments=()
@@ -228,6 +240,7 @@ supervise() {
   fi
 
   arguments=("$@")
+  wait_for_folder "$run_dir"
   while :; do
     run_once "$run_dir" ${RN_LAUNCH[@]+"${RN_LAUNCH[@]}"} "$rn_binary" "${arguments[@]}"
     status=$?

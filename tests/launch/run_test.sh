@@ -5,7 +5,7 @@ set -uo pipefail
 
 root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
 export RN_BUILD_DIR=${2:-} RN_RESTART_DELAY=0
-unset NP HOSTS RESTARTS SLURM_JOB_ID SLURM_NTASKS CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS RN_LAUNCHER
+unset NP HOSTS RESTARTS SLURM_JOB_ID SLURM_NTASKS SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS RN_LAUNCHER
 
 fail() {
   printf 'FAILED: %s\n' "$*"
@@ -196,6 +196,20 @@ case_a_lost_host_is_a_lost_peer() {
   RN_MPIRUN=./mpirun launch --hosts hostfile config.yaml
   expect_status 8
   grep -q '"code": 8' runs/fake/failure.json || fail 'no failure.json'
+}
+case_a_requeued_job_waits_for_the_folder() {
+  local started=$SECONDS
+  mkdir -p runs/fake
+  echo 'process 7 on elsewhere' >runs/fake/.lock
+  flock runs/fake/.lock sleep 4 &
+  sleep 0.5
+  SLURM_RESTART_COUNT=1 launch -n 1 config.yaml
+  expect_status 0
+  expect_output 'still in use by process 7 on elsewhere'
+  [ $((SECONDS - started)) -ge 3 ] || fail 'it did not wait'
+  SLURM_RESTART_COUNT=1 launch -n 1 config.yaml
+  expect_status 0
+  expect_no_output 'still in use'
 }
 case_srun_is_for_jobs_of_slurm() {
   RN_LAUNCHER=srun launch -n 2 config.yaml

@@ -69,17 +69,17 @@ until_true() {
 
 has_step() {
   local steps
-  steps=$(grep -c '"event":"step"' "$scratch/run/metrics.jsonl" 2>/dev/null)
+  steps=$(grep -c '"event":"step"' "$run_folder/metrics.jsonl" 2>/dev/null)
   [ "${steps:-0}" -ge "$1" ]
 }
-has_resumed() { grep -q '"event":"run_start".*"resumed_from":[1-9]' "$scratch/run/metrics.jsonl"; }
+has_resumed() { grep -q '"event":"run_start".*"resumed_from":[1-9]' "$run_folder/metrics.jsonl"; }
 is_state() { [[ $(job_state "$job") =~ ^($1)$ ]]; }
 has_ended() { is_state 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL'; }
 restarted() { [ "$(job_field "$job" Restarts)" -eq "$1" ]; }
 has_output() { grep -q -- "$1" "$scratch/$job.out"; }
 expect() { "$@" || fail "does not hold: $*"; }
 expect_not() { ! "$@" || fail "should not hold: $*"; }
-checkpoint_step() { readlink "$scratch/run/checkpoints/last" | sed 's/^0*\([0-9]\)/\1/'; }
+checkpoint_step() { readlink "$run_folder/checkpoints/last" | sed 's/^0*\([0-9]\)/\1/'; }
 
 # The job waits in the queue after a stop: from here it has 30 steps to go.
 ends_soon() {
@@ -239,6 +239,20 @@ case_a_sweep_runs_every_pair() {
   expect test "$(sha256sum "$sweep"/*/model.safetensors | cut -c1-64 | sort -u | wc -l)" -eq 4
   printf '4 tasks, 4 runs, 4 different models\n'
 }
+case_a_task_of_a_sweep_is_requeued() {
+  options=(--array=3-3 --cpus-per-task=1 '--export=ALL,LR=0.01 0.02,SEEDS=1 2')
+  submit sweep.sbatch "$scratch/run.yaml" "run.name=sweep"
+  sweep=$root/runs/$job
+  run_folder=$sweep/lr0.02-seed2
+  until_true 60 has_step 20
+  slurm scancel --batch --signal=USR1 "${job}_3"
+  until_true 60 restarted 1
+  ends_soon
+  until_true 120 all_ended
+  expect has_resumed
+  expect test -s "$run_folder/model.safetensors"
+  printf 'task 3 stopped at step %s, requeued, done at step %s\n' "$stopped_at" "$last_step"
+}
 all_ended() { [ -z "$(slurm squeue --noheader)" ]; }
 
 cases() { compgen -A function case_ | sed 's/^case_//'; }
@@ -252,6 +266,7 @@ need_slurm
 [ -x "$RN_BUILD_DIR/bin/rn_dist" ] || skip "$RN_BUILD_DIR/bin/rn_dist is not built"
 scratch=$(mktemp -d)
 cd "$scratch" || exit
+run_folder=$scratch/run
 sweep=''
 trap 'cluster_down; rm -rf "$scratch" ${sweep:+"$sweep"}' EXIT
 cluster_up "$scratch"
