@@ -241,6 +241,10 @@ supervise() {
 
   arguments=("$@")
   wait_for_folder "$run_dir"
+  if [ -n "$rn_pending" ]; then # asked to stop before it began
+    if [ -n "$rn_stop" ]; then exit "$(stop_code)"; fi
+    exit 75
+  fi
   while :; do
     run_once "$run_dir" ${RN_LAUNCH[@]+"${RN_LAUNCH[@]}"} "$rn_binary" "${arguments[@]}"
     status=$?

@@ -5,7 +5,8 @@ set -uo pipefail
 
 root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
 export RN_BUILD_DIR=${2:-} RN_RESTART_DELAY=0
-unset NP HOSTS RESTARTS SLURM_JOB_ID SLURM_NTASKS SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS RN_LAUNCHER
+unset NP HOSTS RESTARTS CUDA_VISIBLE_DEVICES RN_MPIRUN RN_MPIRUN_ARGS RN_LAUNCHER
+unset SLURM_JOB_ID SLURM_NTASKS SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES
 
 fail() {
   printf 'FAILED: %s\n' "$*"
@@ -210,6 +211,16 @@ case_a_requeued_job_waits_for_the_folder() {
   SLURM_RESTART_COUNT=1 launch -n 1 config.yaml
   expect_status 0
   expect_no_output 'still in use'
+
+  flock runs/fake/.lock sleep 4 &
+  sleep 0.5
+  SLURM_RESTART_COUNT=1 "$root/launch/run" -n 1 config.yaml fake.starts=starts >output 2>&1 &
+  sleep 1
+  kill -s USR1 $!
+  wait $!
+  status=$?
+  expect_status 75
+  [ ! -e starts ] || fail 'it started all the same'
 }
 case_srun_is_for_jobs_of_slurm() {
   RN_LAUNCHER=srun launch -n 2 config.yaml
