@@ -16,6 +16,13 @@ if(RN_SANITIZE)
   target_link_options(rn_compile_options INTERFACE -fsanitize=${RN_SANITIZE})
 endif()
 
+if(RN_FUZZ)
+  # Counters for the fuzzer, and for llvm-cov; the programs themselves link libFuzzer (tests/fuzz).
+  target_compile_options(rn_compile_options INTERFACE -fsanitize=fuzzer-no-link -fprofile-instr-generate
+                         -fcoverage-mapping)
+  target_link_options(rn_compile_options INTERFACE -fprofile-instr-generate)
+endif()
+
 # rn_add_module(NAME [TORCH] SOURCES a.cpp ... LINK rn::core ... [PRIVATE_LINK lib ...])
 # One static library rn_<name> with alias rn::<name>; the include root is src/. TORCH reuses the precompiled header.
 function(rn_add_module name)
