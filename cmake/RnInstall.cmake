@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 
 set(_rn_package ${CMAKE_INSTALL_LIBDIR}/cmake/RnDist)
 set(_rn_torch_free_modules core io kernels config data dist plan report federated_plan)
-set(_rn_torch_modules model train app)
+set(_rn_torch_modules model train federated app)
 
 set(_rn_targets "")
 foreach(module ${_rn_torch_free_modules} ${_rn_torch_modules})

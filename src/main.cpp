@@ -7,8 +7,10 @@
 #include "app/doctor_command.h"
 #include "app/dry_run.h"
 #include "app/eval_command.h"
+#include "app/federated_run.h"
 #include "app/run_folder.h"
 #include "app/setup.h"
+#include "app/split_command.h"
 #include "app/torch_errors.h"
 #include "app/usage.h"
 #include "app/version.h"
@@ -35,7 +37,7 @@ using namespace rn;
 
 int train_run(const config::RunConfig& cfg) {
   app::prepare_allocator();
-  dist::Session session(cfg.dist, cfg.train.threads);  // ranks, board, watchdog
+  dist::Session session(cfg.dist, config::step_threads(cfg));  // ranks, board, watchdog
   const auto experiment = [&]() -> ExitCode {
     auto& comm = session.communicator();
     init_logging(LogLevel::kInfo, comm.rank(), comm.world_size());
@@ -46,16 +48,18 @@ int train_run(const config::RunConfig& cfg) {
     session.board().enter(dist::Phase::kData);
     const auto dataset = data::open_dataset(cfg.data, cfg.run.seed);
     auto net = model::make_network(cfg.model, static_cast<int>(dataset->classes.size()), cfg.run.seed, &comm);
+    app::initialize_stem(cfg, *dataset, *net);
     net->to(device);
     model::FlatParameters params(*net, comm,
                                  app::bucket_elements(cfg.dist));  // weights and gradients as flat tensors
     app::check_ranks_agree(session, cfg, precision, params.layout(), dataset->content_hash);
     if (!cfg.model.init_from.empty()) app::initialize_from(cfg.model.init_from, params);
 
-    auto options = app::trainer_options(cfg, precision);
-    train::StepPlan plan({dataset->train.size, config::global_batch(cfg, comm.world_size()),
-                          comm.world_size(), cfg.train.accumulate_steps, cfg.train.drop_last},
-                         cfg.run.seed, cfg.augment, dataset->train.height, dataset->train.width);
+    auto options = app::trainer_options(cfg, precision, comm.world_size());
+    train::StepPlan plan(
+        {dataset->train.size, config::global_batch(cfg, comm.world_size()), comm.world_size(),
+         config::shards_of_rank(cfg, comm.world_size()), cfg.train.drop_last, config::is_strict(cfg)},
+        cfg.run.seed, cfg.augment, dataset->train.height, dataset->train.width);
     train::Sgd optimizer(cfg.optimizer, params);
     train::LossScaler scaler(precision, device);
     train::TrainState state(params, optimizer, scaler, cfg.ema,
@@ -96,14 +100,17 @@ int run(const std::vector<std::string>& args) {
   }
   const std::string& first = args.front();
   if (first == "eval") return app::run_eval_command(std::span(args).subspan(1), std::cout);
+  if (first == "split") return app::run_split_command(std::span(args).subspan(1), std::cout);
   if (first == "data") return data::run_data_command(std::span(args).subspan(1), std::cout);
   if (first == "doctor") return app::run_doctor_command(std::span(args).subspan(1), std::cout);
 
   using Kind = config::Command::Kind;
   const auto command = config::parse_command(args);
   switch (command.kind) {
-    case Kind::kRun:
-      return train_run(config::load_config(command).config);
+    case Kind::kRun: {
+      const auto config = config::load_config(command).config;
+      return config.run.mode == config::Mode::kFederated ? app::federated_run(config) : train_run(config);
+    }
     case Kind::kDryRun:
       dry_run(config::load_config(command).config, command.ranks);
       break;

@@ -21,12 +21,24 @@ namespace {
 constexpr char kConfigFile[] = "config.resolved.yaml";
 constexpr char kSummaryFile[] = "summary.json";
 constexpr char kFailureFile[] = "failure.json";
+constexpr char kFlightFolder[] = "flight";
 constexpr std::uint64_t kMaxJsonBytes = 64 << 20;
 
 std::string ways_on(const config::RunConfig& config) {
   return cat("Use another run.name (now '", config.run.name,
              "'), run.overwrite=true (moves the old folder aside), or model.init_from=FILE to start from its "
              "weights.");
+}
+
+// What an earlier bad end left: failure.json and the flight record.
+void forget_failure(const std::string& dir) {
+  auto& files = io::posix_file_system();
+  if (files.exists(dir + "/" + kFailureFile)) files.remove(dir + "/" + kFailureFile);
+  const std::string flight = dir + "/" + kFlightFolder;
+  if (files.exists(flight) && files.read_link(flight).empty()) {
+    for (const auto& name : files.list(flight)) files.remove(flight + "/" + name);
+  }
+  if (files.exists(flight)) files.remove(flight);
 }
 
 std::optional<nlohmann::json> read_json(const std::string& path) {
@@ -97,11 +109,15 @@ std::string describe_differences(const std::vector<config::IdentityDifference>& 
 
 }  // namespace
 
+std::string resume_path(const config::RunConfig& config) {
+  return is_path(config.run.resume) ? config.run.resume : std::string();
+}
+
 Identity make_identity(const config::RunConfig& config, const data::Dataset& dataset,
                        train::Precision precision, const train::StepPlan& plan) {
   return {dataset.content_hash,    std::string(train::name_of(precision)),
           plan.shape().ranks,      plan.total_steps(config.train.epochs, config.train.max_steps),
-          config::monitor(config), is_path(config.run.resume) ? config.run.resume : ""};
+          config::monitor(config), resume_path(config)};
 }
 
 nlohmann::json Identity::to_json() const {
@@ -114,7 +130,10 @@ nlohmann::json Identity::to_json() const {
 }
 
 RunFolder::RunFolder(const config::RunConfig& config, const Identity& identity, dist::Session& session)
-    : dir_(config::run_folder(config)), checkpoints_(io::posix_file_system(), dir_ + "/checkpoints") {
+    : dir_(config::run_folder(config)),
+      is_federated_(config.run.mode == config::Mode::kFederated),
+      length_(is_federated_ ? "federated.rounds" : "train.epochs or train.max_steps"),
+      checkpoints_(io::posix_file_system(), dir_ + "/checkpoints") {
   Communicator& host = session.host();
   if (host.rank() == 0) {
     try {
@@ -163,7 +182,7 @@ RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identi
     outcome = continue_run(config, identity);
   } else {
     for (const auto& name : files.list(dir_)) {
-      if (name.front() != '.' && name != kFailureFile) {
+      if (name.front() != '.' && name != kFailureFile && name != kFlightFolder) {
         throw ConfigError(cat("run.dir: ", dir_, " is not empty and holds no run (it has '", name,
                               "'). Choose another run.dir or run.name."));
       }
@@ -178,7 +197,7 @@ RunFolder::Outcome RunFolder::open(const config::RunConfig& config, const Identi
     }
   }
   if (outcome == Outcome::kFinished) return outcome;
-  if (files.exists(dir_ + "/" + kFailureFile)) files.remove(dir_ + "/" + kFailureFile);
+  forget_failure(dir_);
   io::write_file_atomically(files, dir_ + "/" + kConfigFile, config::dump_yaml(config));
   return outcome;
 }
@@ -201,9 +220,7 @@ void RunFolder::resume_from(const config::RunConfig& config, const Identity& ide
   }
   if (checkpoint_->step > identity.total_steps) {
     throw ConfigError(cat("run.resume: ", config.run.resume, " is at step ", checkpoint_->step, ", past the ",
-                          identity.total_steps,
-                          " steps of this configuration. Raise train.epochs or "
-                          "train.max_steps."));
+                          identity.total_steps, " steps of this configuration. Raise ", length_, "."));
   }
   resume_step_ = checkpoint_->step;
   forget_best();  // it lies in the other folder
@@ -247,7 +264,7 @@ RunFolder::Outcome RunFolder::continue_run(const config::RunConfig& config, cons
     for (auto& difference : differences_from_checkpoint(identity)) differences.push_back(difference);
     if (known.value("monitor", identity.monitor) != identity.monitor) forget_best();
     if (known.contains("ranks") && known["ranks"] != identity.ranks &&
-        config.model.norm == model::Norm::kBatch) {
+        config.model.norm == model::Norm::kBatch && !config::is_strict(config)) {
       log_warning(
           "resuming at ", identity.ranks, " ranks what ran at ", known["ranks"].dump(),
           ": with model.norm: batch the statistics are over each rank's share of a batch, so the numbers "
@@ -307,8 +324,9 @@ std::optional<std::string> RunFolder::newest_intact() const {
 }
 
 std::string RunFolder::finished_summary() const {
-  return cat(dir_, " is finished after ", checkpoint_->step, " steps", read_finished(dir_).results,
-             "\nTo go on, raise train.epochs or train.max_steps; to start anew, run.overwrite=true.");
+  return cat(dir_, " is finished after ", checkpoint_->step, is_federated_ ? " rounds" : " steps",
+             read_finished(dir_).results, "\nTo go on, raise ", length_,
+             "; to start anew, run.overwrite=true.");
 }
 
 }  // namespace rn::app

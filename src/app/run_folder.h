@@ -34,6 +34,8 @@ struct Identity {
 
   nlohmann::json to_json() const;
 };
+// config.run.resume where it is a path, else empty.
+std::string resume_path(const config::RunConfig& config);
 Identity make_identity(const config::RunConfig& config, const data::Dataset& dataset,
                        train::Precision precision, const train::StepPlan& plan);
 
@@ -70,6 +72,8 @@ class RunFolder {
   std::optional<std::string> newest_intact() const;
 
   const std::string dir_;
+  const bool is_federated_;   // its steps are rounds
+  const std::string length_;  // the keys that make a run longer
   std::unique_ptr<io::RunLock> lock_;
   io::CheckpointFolder checkpoints_;
   Outcome outcome_ = Outcome::kStart;

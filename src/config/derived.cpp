@@ -1,5 +1,7 @@
 #include "config/derived.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace rn::config {
@@ -18,6 +20,18 @@ RunConfig resolve_batch(RunConfig config, int world_size) {
   config.train.global_batch = global_batch(config, world_size);
   config.train.batch_per_rank = 0;
   return config;
+}
+
+int client_threads(const RunConfig& config) { return config.train.threads > 0 ? config.train.threads : 1; }
+
+bool is_strict(const RunConfig& config) { return config.run.deterministic == Determinism::kStrict; }
+
+int shards_of_rank(const RunConfig& config, int world_size) {
+  return is_strict(config) ? config.train.shards / world_size : config.train.accumulate_steps;
+}
+
+int step_threads(const RunConfig& config) {
+  return is_strict(config) ? std::max(config.train.threads, 1) : config.train.threads;
 }
 
 std::string monitor(const RunConfig& config) {

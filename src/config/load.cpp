@@ -28,7 +28,6 @@ std::string join_names(const std::vector<std::string>& names) {
 
 // "unknown key", with the nearest known key and what it takes, or with all that is known there.
 std::string unknown_key(const std::string& key) {
-  if (key == "federated") return "is not available in this version";
   if (const auto near = nearest_key(key)) {
     const auto* option = find_option(*near);
     return cat("unknown key; did you mean '", *near, "'", option ? cat(" (", allowed_text(*option), ")") : "",

@@ -13,6 +13,7 @@ std::vector<Option> make_table() {
   detail::add_train_options(table);
   detail::add_averaging_options(table);
   detail::add_observer_options(table);
+  detail::add_federated_options(table);
   detail::add_dist_options(table);
   return table;
 }
@@ -38,6 +39,7 @@ const std::vector<Section>& sections() {
        "Stochastic weight averaging (Izmailov et al. 2018), evaluated and saved beside the raw weights."},
       {"eval", "When and how the network is evaluated during the run."},
       {"checkpoint", "When the state of the run is saved, and what is kept."},
+      {"federated", "Clients, their data, and how a server joins their updates, with run.mode: federated."},
       {"dist", "How ranks exchange gradients, and how long they wait for each other."},
       {"report", "What the run tells."},
   };

@@ -6,14 +6,15 @@
 
 #include "data/options.h"
 #include "dist/options.h"
+#include "federated/options.h"
 #include "model/options.h"
 #include "report/options.h"
 #include "train/options.h"
 
 namespace rn::config {
 
-enum class Mode { kTrain };
-enum class Determinism { kNone };  // `run.deterministic`: false
+enum class Mode { kTrain, kFederated };
+enum class Determinism { kNone, kStrict };  // `run.deterministic`: false | strict
 
 struct RunOptions {
   std::string name = "run";
@@ -38,6 +39,7 @@ struct RunConfig {
   train::SwaOptions swa;
   train::EvalOptions eval;
   train::CheckpointOptions checkpoint;
+  federated::FederatedOptions federated;
   dist::DistOptions dist;
   report::ReportOptions report;
 };

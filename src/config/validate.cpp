@@ -1,27 +1,18 @@
 #include "config/validate.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "config/derived.h"
 #include "config/option.h"
 #include "config/problems.h"
 #include "config/suggest.h"
+#include "config/validate_rules.h"
 #include "core/error.h"
 
 namespace rn::config {
 namespace {
-
-class Rules {
- public:
-  // Adds the violation unless the rule holds.
-  template <typename... Parts>
-  void require(bool holds, std::vector<std::string> keys, const Parts&... message) {
-    if (!holds) violations.push_back({std::move(keys), cat(message...)});
-  }
-
-  std::vector<Violation> violations;
-};
 
 void check_run(const RunConfig& config, Rules& rules) {
   const auto& run = config.run;
@@ -88,6 +79,27 @@ void check_train(const RunConfig& config, Rules& rules) {
                 " is above optimizer.lr: ", format_number(optimizer.lr));
 }
 
+void check_strict(const RunConfig& config, Rules& rules) {
+  if (!is_strict(config)) return;
+  const auto& train = config.train;
+  rules.require(std::has_single_bit(static_cast<unsigned>(train.shards)),
+                {"train.shards", "run.deterministic"}, train.shards,
+                " is not a power of two; the sum over shards is a binary tree");
+  rules.require(
+      train.accumulate_steps == 1, {"train.accumulate_steps", "run.deterministic"},
+      "has no meaning with run.deterministic: strict, where train.shards divides the batch; leave it "
+      "at 1");
+  rules.require(
+      config.model.norm != model::Norm::kSyncBatch, {"model.norm", "run.deterministic"},
+      "sync_batch joins the shards that run.deterministic: strict computes alone; use batch or group");
+  rules.require(config.dist.all_reduce_dtype == dist::WireType::kFull,
+                {"dist.all_reduce_dtype", "run.deterministic"},
+                "rounds what run.deterministic: strict must not; use full");
+  rules.require(train.global_batch == 0 || train.global_batch >= train.shards,
+                {"train.shards", "train.global_batch", "run.deterministic"}, train.shards,
+                " shards of a batch of ", train.global_batch, " images would be empty in part");
+}
+
 void check_swa(const RunConfig& config, Rules& rules) {
   const auto& swa = config.swa;
   if (!swa.enabled) return;
@@ -109,7 +121,9 @@ std::vector<Violation> find_violations(const RunConfig& config) {
   check_model(config, rules);
   check_data(config, rules);
   check_train(config, rules);
+  check_strict(config, rules);
   check_swa(config, rules);
+  check_federated(config, rules);
   return std::move(rules.violations);
 }
 
@@ -122,6 +136,12 @@ void validate(const RunConfig& config) {
 
 void check_world(const RunConfig& config, int world_size) {
   RN_CHECK(world_size >= 1, "config: world size ", world_size);
+  if (config.run.mode == Mode::kFederated) return;  // a client trains on one rank
+  if (is_strict(config) && config.train.shards % world_size != 0) {
+    throw ConfigError(cat("train.shards: ", config.train.shards, " shards cannot be divided among ",
+                          world_size,
+                          " ranks; run.deterministic: strict needs a rank count that divides them"));
+  }
   const auto batch = global_batch(config, world_size);
   if (batch < world_size) {
     throw ConfigError(cat("train.global_batch: ", batch, " images cannot be shared by ", world_size,

@@ -15,7 +15,7 @@ struct FederatedOptions {
   std::int64_t rounds = 50;
   std::int64_t clients = 100;        // registered clients; the training images are divided among them
   double cohort = 10;                // clients per round: below 1 a share of all, from 1 a count
-  std::string sampling = "uniform";  // uniform | by_size, both without replacement
+  std::string sampling = "uniform";  // uniform | by_size (both without replacement) | poisson
   double local_epochs = 1;           // of one client in one round
   std::int64_t local_steps = 0;      // instead of local_epochs; 0: by epochs
   double local_epochs_min = 0;  // > 0: each client draws its epochs from {local_epochs_min .. local_epochs}
@@ -26,6 +26,7 @@ struct FederatedOptions {
       "iid";           // iid | dirichlet_class | dirichlet_client | labels | shards | quantity | file
   double alpha = 0.5;  // dirichlet_*, quantity: concentration
   std::int64_t min_samples = 1;     // dirichlet_class, quantity: drawn again until every client has so many
+  bool self_balancing = false;      // dirichlet_class: nothing more for a client that holds its even share
   std::int64_t client_samples = 0;  // dirichlet_client: images of each client; 0: all divided evenly
   std::int64_t labels_per_client = 2;
   std::int64_t shards_per_client = 2;
@@ -42,7 +43,7 @@ struct FederatedOptions {
 
   // Server.
   std::string algorithm = "fedavg";  // fedavg | fedsgd | fedavgm | fedadagrad | fedadam | fedyogi | fedprox |
-                                     // scaffold | fednova | feddyn | fedbuff
+                                     // scaffold | fednova | feddyn
   std::string weighting = "samples";  // samples | uniform
   double server_lr = 1.0;
   double server_momentum = 0.9;  // fedavgm
@@ -50,14 +51,11 @@ struct FederatedOptions {
   double beta2 = 0.99;
   double tau = 1e-3;             // degree of adaptivity; the second moment starts at its square
   bool bias_correction = false;  // fedadam: as Flower, not as the paper
-  double mu = 0.01;              // fedprox, feddyn: the proximal term
+  double mu = 0;                 // fedprox, feddyn, fednova: weight of the proximal term
   int scaffold_option = 2;       // 2: from the steps taken; 1: the gradient at the server's weights
   std::string norm_state =
       "average";             // average | local: running statistics; local_norms keeps whole norm layers local
   bool local_norms = false;  // FedBN (Li et al. 2021)
-  std::int64_t buffer = 10;  // fedbuff: updates that the server waits for
-  std::int64_t concurrency = 0;     // fedbuff: clients at work at a time; 0: the cohort
-  double staleness_exponent = 0.5;  // fedbuff: an update s versions old counts (1 + s)^-exponent
 
   // Robust aggregation, and attacks to try it with.
   std::string aggregation = "mean";  // mean | median | trimmed_mean | krum | multi_krum | norm_clip
@@ -84,12 +82,12 @@ struct FederatedOptions {
   bool error_feedback = true;
 
   // The simulation.
-  std::string on_bad_update = "skip";     // skip | stop: a non-finite or exploding update
-  double explosion = 1e4;                 // an update's norm beyond this many times the weights' norm
-  double client_state_mib = 1024;         // client state beyond it is spilled to the run folder
-  double eval_every_rounds = 1;           // 0: at the end only
-  double personal_eval_every_rounds = 0;  // 0: never; evaluation on each client's own data
-  double personal_epochs = 0;             // local fine-tuning before it
+  std::string on_bad_update = "skip";           // skip | stop: a non-finite or exploding update
+  double explosion = 1e4;                       // an update's norm beyond this many times the weights' norm
+  double client_state_mib = 1024;               // client state beyond it is spilled to the run folder
+  std::int64_t eval_every_rounds = 1;           // 0: at the end only
+  std::int64_t personal_eval_every_rounds = 0;  // 0: never; evaluation on each client's own data
+  double personal_epochs = 0;                   // local fine-tuning before it
   std::int64_t checkpoint_every_rounds = 10;
 };
 

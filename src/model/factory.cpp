@@ -4,6 +4,7 @@
 #include "model/init.h"
 #include "model/resnet.h"
 #include "model/resnet9.h"
+#include "model/small_cnns.h"
 
 namespace rn::model {
 namespace {
@@ -15,7 +16,10 @@ std::shared_ptr<Network> construct(const ModelOptions& options, int classes, Com
     return std::make_shared<ResNetImpl>(options, classes, std::vector<int>{2, 2, 2, 2}, communicator);
   }
   if (options.name == "resnet9") return std::make_shared<ResNet9Impl>(options, classes, communicator);
-  throw ConfigError(cat("model.name: unknown model '", options.name, "'; known: resnet18, resnet9"));
+  if (options.name == "pfl_cnn") return std::make_shared<PflCnnImpl>(options, classes);
+  if (options.name == "lenet") return std::make_shared<LeNetImpl>(options, classes);
+  throw ConfigError(
+      cat("model.name: unknown model '", options.name, "'; known: resnet18, resnet9, pfl_cnn, lenet"));
 }
 
 }  // namespace

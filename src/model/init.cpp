@@ -1,6 +1,8 @@
 #include "model/init.h"
 
 #include <cmath>
+#include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -18,21 +20,36 @@ torch::Tensor fill(const torch::Tensor& like, Draw draw) {
   return values;
 }
 
-void draw_convolution(const torch::Tensor& weight, CounterRandom random) {  // [O, I, kH, kW]
+// Into values between -bound and bound, uniformly; a convolution's weight becomes channels-last.
+void draw_uniform(const torch::Tensor& parameter, double bound, CounterRandom random) {
+  const auto values = fill(parameter, [&] { return bound * (2.0 * random.uniform() - 1.0); });
+  parameter.set_data(parameter.dim() == 4
+                         ? values.to(parameter.options()).contiguous(at::MemoryFormat::ChannelsLast)
+                         : values.to(parameter.options()));
+}
+
+void draw_he_normal(const torch::Tensor& weight, CounterRandom random) {  // [O, I, kH, kW]
   const double fan_out = static_cast<double>(weight.size(0) * weight.size(2) * weight.size(3));
   const double deviation = std::sqrt(2.0 / fan_out);  // gain of relu
   const auto values = fill(weight, [&] { return deviation * random.normal(); });
   weight.set_data(values.to(weight.options()).contiguous(at::MemoryFormat::ChannelsLast));
 }
 
-void draw_linear(const torch::Tensor& values, std::int64_t fan_in, CounterRandom random) {
-  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
-  values.copy_(fill(values, [&] { return bound * (2.0 * random.uniform() - 1.0); }));
+// What a convolution or a linear layer draws: weight [O, I, ...], bias [O] or undefined.
+struct Layer {
+  torch::Tensor weight, bias;
+};
+
+std::optional<Layer> layer_of(const std::shared_ptr<torch::nn::Module>& module) {
+  if (auto* convolution = module->as<torch::nn::Conv2dImpl>())
+    return Layer{convolution->weight, convolution->bias};
+  if (auto* linear = module->as<torch::nn::LinearImpl>()) return Layer{linear->weight, linear->bias};
+  return std::nullopt;
 }
 
 }  // namespace
 
-void initialize(torch::nn::Module& net, std::uint64_t seed) {
+void initialize(Network& net, std::uint64_t seed) {
   const torch::NoGradGuard no_grad;
   std::unordered_map<const c10::TensorImpl*, std::uint64_t> index;
   for (const auto& parameter : net.parameters()) index.emplace(parameter.unsafeGetTensorImpl(), index.size());
@@ -40,12 +57,19 @@ void initialize(torch::nn::Module& net, std::uint64_t seed) {
     return CounterRandom(seed, Purpose::kInit, index.at(parameter.unsafeGetTensorImpl()), 0);
   };
   for (const auto& module : net.modules(/*include_self=*/false)) {
-    if (auto* convolution = module->as<torch::nn::Conv2dImpl>()) {
-      draw_convolution(convolution->weight, random_of(convolution->weight));
-    } else if (auto* linear = module->as<torch::nn::LinearImpl>()) {
-      draw_linear(linear->weight, linear->weight.size(1), random_of(linear->weight));
-      if (linear->bias.defined()) draw_linear(linear->bias, linear->weight.size(1), random_of(linear->bias));
+    const auto layer = layer_of(module);
+    if (!layer) continue;
+    const auto& [weight, bias] = *layer;
+    const double fan_in = static_cast<double>(weight.numel() / weight.size(0));
+    const double fan_out = static_cast<double>(weight.numel() / weight.size(1));
+    double bound = 1.0 / std::sqrt(fan_in);
+    if (net.initialization() == Initialization::kGlorot) bound = std::sqrt(6.0 / (fan_in + fan_out));
+    if (net.initialization() == Initialization::kResNet && weight.dim() == 4) {
+      draw_he_normal(weight, random_of(weight));
+    } else {
+      draw_uniform(weight, bound, random_of(weight));
     }
+    if (bias.defined()) draw_uniform(bias, 1.0 / std::sqrt(fan_in), random_of(bias));
   }
 }
 

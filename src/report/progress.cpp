@@ -52,6 +52,18 @@ std::string join(const std::vector<Part>& parts, int up_to_rank) {
   return line;
 }
 
+// The parts in one line, the least important left out until it is shorter than `width` (0: all).
+std::string fit(const std::vector<Part>& parts, int width) {
+  constexpr int kAll = 6;
+  int rank = kAll;
+  std::string line = join(parts, rank);
+  while (width > 0 && rank > 0 && line.size() >= static_cast<std::size_t>(width)) line = join(parts, --rank);
+  // What never goes may still be too long: a line that wraps cannot be drawn over.
+  if (width > 0 && line.size() >= static_cast<std::size_t>(width))
+    line.resize(static_cast<std::size_t>(width) - 1);
+  return line;
+}
+
 }  // namespace
 
 std::string format_duration(double seconds) {
@@ -79,14 +91,7 @@ std::string format_progress(const StepRecord& record, const RunPlan& plan, doubl
       {cat("comm ", format_milliseconds(record.comm_wait_ms)), 6},
       {eta_seconds < 0 ? std::string() : cat("ETA ", format_duration(eta_seconds)), 4},
   };
-  constexpr int kAll = 6;
-  int rank = kAll;
-  std::string line = join(parts, rank);
-  while (width > 0 && rank > 0 && line.size() >= static_cast<std::size_t>(width)) line = join(parts, --rank);
-  // What never goes may still be too long: a line that wraps cannot be drawn over.
-  if (width > 0 && line.size() >= static_cast<std::size_t>(width))
-    line.resize(static_cast<std::size_t>(width) - 1);
-  return line;
+  return fit(parts, width);
 }
 
 std::string format_epoch(const EpochRecord& record) {
@@ -95,8 +100,29 @@ std::string format_epoch(const EpochRecord& record) {
              format_duration(record.seconds));
 }
 
-std::string format_eval(const EvalRecord& record) {
-  return cat("epoch ", format_epochs(record.at.epoch), "  ", record.split,
+std::string format_round(const RoundRecord& record, const RunPlan& plan, double eta_seconds, int width) {
+  return fit(
+      {
+          {cat("round ", record.at.step, "/", plan.total_steps), 0},
+          {cat(record.clients, " clients"), 2},
+          {print("loss %.4f", record.train_loss), 0},
+          {record.top1 < 0 ? std::string() : print("top-1 %.2f %%", record.top1), 0},
+          {print("%.2f s", record.seconds), 3},
+          {print("%.0f images/s", record.images_per_second), 4},
+          {record.epsilon < 0 ? std::string() : print("epsilon %.3f", record.epsilon), 1},
+          {eta_seconds < 0 ? std::string() : cat("ETA ", format_duration(eta_seconds)), 4},
+      },
+      width);
+}
+
+std::string format_personal(const PersonalRecord& record) {
+  return cat("round ", record.at.step, print("  clients' own images: mean %.2f %%", record.mean),
+             print("  worst tenth %.2f %%", record.worst_tenth),
+             record.tuned_epochs > 0 ? print("  (%g epochs of tuning)", record.tuned_epochs) : std::string());
+}
+
+std::string format_eval(const EvalRecord& record, bool by_rounds) {
+  return cat(by_rounds ? "round " : "epoch ", format_epochs(record.at.epoch), "  ", record.split,
              print(" top-1 %.2f %%", record.top1), print("  top-5 %.2f %%", record.top5),
              print("  loss %.4f", record.loss), "  ", record.n, print(" images in %.1f s (", record.seconds),
              record.weights, ")");
@@ -128,21 +154,33 @@ void Progress::start(const RunPlan& plan, std::int64_t first_step) {
 }
 
 void Progress::step(const StepRecord& record) {
+  const double eta = eta_after(record.at.step);
+  show([&](int width) { return format_progress(record, plan_, eta, width); });
+}
+
+void Progress::round(const RoundRecord& record) {
+  const double eta = eta_after(record.at.step);
+  show([&](int width) { return format_round(record, plan_, eta, width); });
+}
+
+double Progress::eta_after(std::int64_t step) {
   const double now = clock_();
-  const std::int64_t steps = record.at.step - previous_step_;
+  const std::int64_t steps = step - previous_step_;
   if (steps > 0) {
     seconds_per_step_.add((now - previous_time_) / static_cast<double>(steps));
-    previous_step_ = record.at.step;
+    previous_step_ = step;
     previous_time_ = now;
   }
-  const double left = static_cast<double>(std::max<std::int64_t>(0, plan_.total_steps - record.at.step));
-  const double eta = seconds_per_step_.empty() ? -1 : left * seconds_per_step_.mean();
+  const double left = static_cast<double>(std::max<std::int64_t>(0, plan_.total_steps - step));
+  return seconds_per_step_.empty() ? -1 : left * seconds_per_step_.mean();
+}
 
-  if (style_ == ProgressStyle::kPlain) out_ << format_progress(record, plan_, eta, 0) << "\n" << std::flush;
+void Progress::show(const std::function<std::string(int width)>& format) {
+  if (style_ == ProgressStyle::kPlain) out_ << format(0) << "\n" << std::flush;
   if (style_ == ProgressStyle::kLive) {
     // The cursor goes back to the line's start at once: a log line of stderr then stands in its place, not
     // behind it.
-    out_ << format_progress(record, plan_, eta, width_) << kEraseRest << "\r" << std::flush;
+    out_ << format(width_) << kEraseRest << "\r" << std::flush;
     line_shown_ = true;
   }
 }

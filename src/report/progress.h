@@ -19,8 +19,15 @@ std::string format_progress(const StepRecord& record, const RunPlan& plan, doubl
 // "epoch 3  train loss 0.6120  top-1 78.90 %  lr 0.05  3:25"
 std::string format_epoch(const EpochRecord& record);
 
-// "epoch 3  test top-1 86.12 %  top-5 99.31 %  loss 0.4321  10000 images in 8.2 s (raw)"
-std::string format_eval(const EvalRecord& record);
+// "epoch 3  test top-1 86.12 %  top-5 99.31 %  loss 0.4321  10000 images in 8.2 s (raw)"; "round 3  ..." of
+// federated runs.
+std::string format_eval(const EvalRecord& record, bool by_rounds = false);
+
+// "round 12/1500  50 clients  loss 1.2345  test top-1 56.31 %  1.2 s  2080 images/s  ETA 12:34"
+std::string format_round(const RoundRecord& record, const RunPlan& plan, double eta_seconds, int width);
+
+// "round 12  clients' own images: mean 56.31 %  worst tenth 20.00 %  (1 epochs of tuning)"
+std::string format_personal(const PersonalRecord& record);
 
 // "0:09", "12:34", "3:02:01"
 std::string format_duration(double seconds);
@@ -39,9 +46,12 @@ class Progress {
 
   void start(const RunPlan& plan, std::int64_t first_step);  // first_step: steps done before
   void step(const StepRecord& record);
+  void round(const RoundRecord& record);
   void line(const std::string& text);  // a result that stays on the screen
 
  private:
+  double eta_after(std::int64_t step);
+  void show(const std::function<std::string(int width)>& format);
   void clear_live_line();
 
   const ProgressStyle style_;

@@ -54,6 +54,26 @@ std::vector<Scalar> scalars_of(const EvalRecord& record) {
   return {{prefix + "top1", record.top1}, {prefix + "top5", record.top5}, {prefix + "loss", record.loss}};
 }
 
+std::vector<Scalar> scalars_of(const RoundRecord& record) {
+  std::vector<Scalar> scalars = {{"round/train_loss", record.train_loss},
+                                 {"round/clients", static_cast<double>(record.clients)},
+                                 {"round/local_lr", record.local_lr},
+                                 {"round/update_norm", record.update_norm},
+                                 {"round/mean_update_norm", record.mean_update_norm},
+                                 {"round/simulated_seconds", record.simulated_seconds},
+                                 {"speed/images_per_second", record.images_per_second},
+                                 {"speed/round_seconds", record.seconds},
+                                 {"speed/idle_share", record.idle_share}};
+  if (record.clip > 0) scalars.push_back({"round/clip", record.clip});
+  if (!(record.epsilon < 0)) scalars.push_back({"round/epsilon", record.epsilon});
+  return scalars;
+}
+
+std::vector<Scalar> scalars_of(const PersonalRecord& record) {
+  const std::string prefix = record.tuned_epochs > 0 ? "clients/tuned/" : "clients/";
+  return {{prefix + "mean", record.mean}, {prefix + "worst_tenth", record.worst_tenth}};
+}
+
 TensorboardWriter::TensorboardWriter(const std::string& directory, std::int64_t resume_step) {
   const double now = wall_time();
   file_ = create_events_file(directory, now);

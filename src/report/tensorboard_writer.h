@@ -15,6 +15,8 @@ namespace rn::report {
 std::vector<Scalar> scalars_of(const StepRecord& record);
 std::vector<Scalar> scalars_of(const EpochRecord& record);
 std::vector<Scalar> scalars_of(const EvalRecord& record);
+std::vector<Scalar> scalars_of(const RoundRecord& record);
+std::vector<Scalar> scalars_of(const PersonalRecord& record);
 
 // Never throws because of the file (see AppendFile). Not thread-safe.
 class TensorboardWriter {

@@ -102,7 +102,7 @@ std::string describe(const std::string& name, const std::vector<Ranks>& groups, 
 
 }  // namespace
 
-std::optional<ReplicaDifference> find_replica_difference(TrainState& state, Communicator& host) {
+std::optional<ReplicaDifference> find_replica_difference(RunState& state, Communicator& host) {
   const auto ranks = static_cast<std::size_t>(host.world_size());
   if (ranks == 1) return std::nullopt;
   HashVisitor mine(state.params);

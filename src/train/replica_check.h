@@ -32,6 +32,6 @@ struct ReplicaDifference {
 // Cost for ResNet-18's weights and momentum (2 x 44.7 MB): 11 ms, with EMA and SWA 22 ms (medians of 21, 2
 // ranks on 2 cores); beside other work 40 and 86 ms were seen. Every 1000 steps that is 0.01 to 0.04 % of
 // steps of 0.2 s. Repeat it: mpirun -np 2 build/bin/replica_check_bench
-std::optional<ReplicaDifference> find_replica_difference(TrainState& state, Communicator& host);
+std::optional<ReplicaDifference> find_replica_difference(RunState& state, Communicator& host);
 
 }  // namespace rn::train

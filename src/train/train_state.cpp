@@ -36,7 +36,7 @@ class BroadcastVisitor : public StateVisitor {
 
 TrainState::TrainState(model::FlatParameters& p, Sgd& o, LossScaler& s, const EmaOptions& ema_options,
                        const SwaOptions& swa_options)
-    : params(p), optimizer(o), scaler(s) {
+    : RunState(p), optimizer(o), scaler(s) {
   if (ema_options.enabled) ema.emplace(ema_options, params);
   if (swa_options.enabled) swa.emplace(params);
 }
@@ -70,7 +70,7 @@ void TrainState::walk(StateVisitor& visitor) {
   visitor.value("skipped_steps", progress.skipped_steps);
 }
 
-void broadcast_state(TrainState& state, Communicator& communicator, int root) {
+void broadcast_state(RunState& state, Communicator& communicator, int root) {
   BroadcastVisitor visitor(communicator, root);
   state.walk(visitor);
 }

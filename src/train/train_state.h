@@ -48,15 +48,26 @@ class StateVisitor {
   virtual void seconds(const std::string& name, double& measured) { value(name, measured); }
 };
 
-class TrainState {
+// Anything whose state one walk lists: a training, or a federated run.
+class RunState {
+ public:
+  // Borrows the parameters, whose layout all its storages share.
+  explicit RunState(model::FlatParameters& parameters) : params(parameters) {}
+  virtual ~RunState() = default;
+
+  virtual void walk(StateVisitor& visitor) = 0;
+
+  model::FlatParameters& params;
+};
+
+class TrainState : public RunState {
  public:
   // Borrows params, optimizer and scaler; makes the averages that the options ask for.
   TrainState(model::FlatParameters& params, Sgd& optimizer, LossScaler& scaler, const EmaOptions& ema,
              const SwaOptions& swa);
 
-  void walk(StateVisitor& visitor);
+  void walk(StateVisitor& visitor) override;
 
-  model::FlatParameters& params;
   Sgd& optimizer;
   LossScaler& scaler;
   std::optional<Ema> ema;
@@ -65,6 +76,6 @@ class TrainState {
 };
 
 // Collective. Every rank's state becomes that of `root`.
-void broadcast_state(TrainState& state, Communicator& communicator, int root);
+void broadcast_state(RunState& state, Communicator& communicator, int root);
 
 }  // namespace rn::train

@@ -13,12 +13,27 @@ using namespace testing_support;
 
 // What the contract leaves out of the identity, and where its words are of one kind.
 bool outside_identity(const std::string& key) {
-  static const std::set<std::string> kKeys = {
-      "run.name",      "run.dir",         "run.mode",
-      "run.resume",    "run.overwrite",   "run.time_limit",
-      "data.root",     "data.workers",    "data.prefetch",
-      "train.epochs",  "train.max_steps", "train.accumulate_steps",
-      "train.threads", "train.kernels",   "train.replica_check_steps"};
+  static const std::set<std::string> kKeys = {"run.name",
+                                              "run.dir",
+                                              "federated.rounds",
+                                              "federated.client_state_mib",
+                                              "federated.eval_every_rounds",
+                                              "federated.personal_eval_every_rounds",
+                                              "federated.personal_epochs",
+                                              "federated.checkpoint_every_rounds",
+                                              "run.resume",
+                                              "run.overwrite",
+                                              "run.time_limit",
+                                              "data.root",
+                                              "data.workers",
+                                              "data.prefetch",
+                                              "train.epochs",
+                                              "train.max_steps",
+                                              "train.accumulate_steps",
+                                              "train.threads",
+                                              "train.shards",
+                                              "train.kernels",
+                                              "train.replica_check_steps"};
   return kKeys.contains(key) || key.starts_with("eval.") || key.starts_with("checkpoint.") ||
          key.starts_with("dist.") || key.starts_with("report.");
 }
@@ -42,6 +57,20 @@ TEST(IdentityTest, NamesExactlyTheKeyThatDiffersWithBothValues) {
     EXPECT_EQ(differences.back().key, option->key());
     EXPECT_EQ(differences.back().b, format_value(value));
   }
+}
+
+TEST(IdentityTest, ShardsAndThreadsCountWhereTheBitsDependOnThem) {
+  RunConfig a, b;
+  a.run.deterministic = b.run.deterministic = Determinism::kStrict;
+  b.train.threads = 1;
+  EXPECT_TRUE(identity_differences(a, b).empty()) << "one thread is what 0 means there";
+  b.train.threads = 2;
+  b.train.shards = 8;
+  const auto differences = identity_differences(a, b);
+  ASSERT_EQ(differences.size(), 2u);
+  EXPECT_EQ(differences[0].key, "train.shards");
+  EXPECT_EQ(differences[1].key, "train.threads");
+  EXPECT_EQ(differences[1].a, "1");
 }
 
 TEST(IdentityTest, NamesAllDifferences) {

@@ -45,13 +45,12 @@ const Case kKeys[] = {
      "1000000)?"},
     {"optimiser:\n  lr: 0.1\n", "a.yaml:1:1: optimiser: unknown key; did you mean 'optimizer'?"},
     {"lr: 0.1\n", "a.yaml:1:1: lr: unknown key; did you mean 'optimizer.lr' (a number of at least 0)?"},
-    {"federated:\n  rounds: 3\n", "a.yaml:1:1: federated: is not available in this version"},
     {"ema: {zzzzzzzzz: 1}",
      "a.yaml:1:7: ema.zzzzzzzzz: unknown key; known in 'ema': enabled, decay, every_steps"},
     {"zzzzzzzzzzzzz: 1",
      "a.yaml:1:1: zzzzzzzzzzzzz: unknown key; known at the top level: run, model, data, augment, train, "
      "optimizer, "
-     "schedule, ema, swa, eval, checkpoint, dist, report, extends"},
+     "schedule, ema, swa, eval, checkpoint, federated, dist, report, extends"},
     {"optimizer.lr: 0.1",
      "a.yaml:1:1: optimizer.lr: dotted keys are for the command line; in a file write 'optimizer:' with "
      "'lr:' indented "
@@ -112,11 +111,9 @@ const Case kTypes[] = {
     {"model: {norm: bach}",
      "a.yaml:1:15: model.norm: 'bach' is not known; did you mean 'batch'?; allowed: batch, sync_batch, "
      "group"},
-    {"run: {mode: federated}",
-     "a.yaml:1:13: run.mode: 'federated' is not available in this version; allowed: train"},
-    {"run: {deterministic: strict}",
-     "a.yaml:1:22: run.deterministic: 'strict' is not available in this version; allowed: false"},
-    {"run: {deterministic: true}", "a.yaml:1:22: run.deterministic: 'true' is not known; allowed: false"},
+    {"run: {mode: eval}", "a.yaml:1:13: run.mode: 'eval' is not known; allowed: train, federated"},
+    {"run: {deterministic: true}",
+     "a.yaml:1:22: run.deterministic: 'true' is not known; allowed: false, strict"},
     {"data: {dataset: folder}",
      "a.yaml:1:17: data.dataset: 'folder' is not available in this version; allowed: cifar10, synthetic"},
     {"run: {time_limit: soon}",
@@ -251,17 +248,20 @@ TEST(LoadErrorsTest, AreReportedAllAtOnceInOrder) {
                                  "  global_batch: 64\n"
                                  "  batch_per_rank: 32\n"
                                  "optimizer: {lrr: 0.1}\n");
-  EXPECT_EQ(
-      error_of([&] { load_config(path, {"data.workers=0", "data.workers=1"}); }),
-      cat(base, ":1:9: model.nam: unknown key; did you mean 'model.name' (resnet18, resnet9)?\n",  //
-          path,
-          ":3:11: train.epochs: 'none' is not a number; allowed: a number above 0 and at most 1000000\n",  //
-          path,
-          ":6:13: optimizer.lrr: unknown key; did you mean 'optimizer.lr' (a number of at least 0)?\n"
-          "command line: data.workers: '0' is out of range; allowed: a whole number from 1 to 256\n"
-          "command line: data.workers: duplicate key; given twice on the command line\n",
-          path,
-          ":5:19: train.batch_per_rank: is given together with train.global_batch: 64; give one of them"));
+  EXPECT_EQ(error_of([&] { load_config(path, {"data.workers=0", "data.workers=1"}); }),
+            cat(base,
+                ":1:9: model.nam: unknown key; did you mean 'model.name' (resnet18, resnet9, pfl_cnn, "
+                "lenet)?\n",  //
+                path,
+                ":3:11: train.epochs: 'none' is not a number; allowed: a number above 0 and at most "
+                "1000000\n",  //
+                path,
+                ":6:13: optimizer.lrr: unknown key; did you mean 'optimizer.lr' (a number of at least 0)?\n"
+                "command line: data.workers: '0' is out of range; allowed: a whole number from 1 to 256\n"
+                "command line: data.workers: duplicate key; given twice on the command line\n",
+                path,
+                ":5:19: train.batch_per_rank: is given together with train.global_batch: 64; give one of "
+                "them"));
 }
 
 TEST(LoadErrorsTest, AWrongKeyKeepsRulesOverItQuiet) {

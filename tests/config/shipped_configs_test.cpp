@@ -14,7 +14,8 @@ const std::string kFolder = RN_SOURCE_DIR "/configs";
 
 TEST(ShippedConfigsTest, AllLoadAndHaveTheNameOfTheirFile) {
   std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(kFolder)) {
+  for (const auto& entry : fs::recursive_directory_iterator(kFolder)) {
+    if (entry.is_directory()) continue;
     const auto stem = entry.path().stem().string();
     EXPECT_EQ(entry.path().extension(), ".yaml") << entry.path();
     const auto message = testing_support::error_of(
@@ -42,6 +43,16 @@ TEST(ShippedConfigsTest, DebugNeedsNoDataAndFewSteps) {
   EXPECT_EQ(config.data.dataset, "synthetic");
   EXPECT_LE(config.train.max_steps, 20);
   EXPECT_GT(config.train.max_steps, 0);
+}
+
+TEST(ShippedConfigsTest, TheFederatedOnesAreThoseOfTheDocumentation) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kFolder + "/federated")) {
+    EXPECT_EQ(load_config(entry.path().string()).config.run.mode, Mode::kFederated) << entry.path();
+    names.insert(entry.path().stem().string());
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"dp", "fedadam", "fedavg", "fednova", "fedprox", "niid_bench",
+                                          "pfl_dirichlet01", "pfl_iid", "robust", "scaffold"}));
 }
 
 }  // namespace
