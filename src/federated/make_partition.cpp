@@ -150,28 +150,48 @@ Partition iid(const FederatedOptions& options, const LabelView& data, std::uint6
   });
 }
 
-// The class of the client's next image: drawn by its label distribution over the classes that are left, or,
-// where it has no weight on any of these, one of them at random.
-std::size_t draw_class(CounterRandom& random, std::vector<double>& shares,
-                       const std::vector<ImagePool>& pools) {
-  double sum = 0;
-  for (std::size_t k = 0; k < pools.size(); ++k) {
-    if (pools[k].empty()) shares[k] = 0;
-    sum += shares[k];
+// Draws the classes of one client's images by its label distribution over the classes that are left, or,
+// where that has no weight on any of these, one of them at random.
+class ClassDraws {
+ public:
+  ClassDraws(CounterRandom& random, std::vector<double>& shares, const std::vector<ImagePool>& pools)
+      : random_(random), shares_(shares), pools_(pools) {
+    add_up();
   }
-  if (sum <= 0) {
-    for (std::size_t k = 0; k < pools.size(); ++k) sum += shares[k] = pools[k].empty() ? 0.0 : 1.0;
+
+  std::size_t next() {
+    for (;;) {
+      const std::size_t drawn = draw();
+      if (!pools_[drawn].empty()) return drawn;
+      shares_[drawn] = 0;
+      add_up();
+    }
   }
-  double left = random.uniform() * sum;
-  std::size_t last = 0;
-  for (std::size_t k = 0; k < pools.size(); ++k) {
-    if (shares[k] <= 0) continue;
-    last = k;
-    left -= shares[k];
-    if (left < 0) break;
+
+ private:
+  void add_up() {
+    sum_ = std::accumulate(shares_.begin(), shares_.end(), 0.0);
+    if (sum_ > 0) return;
+    for (std::size_t k = 0; k < pools_.size(); ++k) sum_ += shares_[k] = pools_[k].empty() ? 0.0 : 1.0;
   }
-  return last;
-}
+
+  std::size_t draw() {
+    double left = random_.uniform() * sum_;
+    std::size_t last = 0;
+    for (std::size_t k = 0; k < shares_.size(); ++k) {
+      if (shares_[k] <= 0) continue;
+      last = k;
+      left -= shares_[k];
+      if (left < 0) break;
+    }
+    return last;
+  }
+
+  CounterRandom& random_;
+  std::vector<double>& shares_;
+  const std::vector<ImagePool>& pools_;
+  double sum_ = 0;
+};
 
 Partition dirichlet_client(const FederatedOptions& options, const LabelView& data, std::uint64_t seed) {
   const std::int64_t images = image_count(data);
@@ -185,8 +205,8 @@ Partition dirichlet_client(const FederatedOptions& options, const LabelView& dat
   return dealt_in_turn(options, images, pools, [&](std::int64_t client, std::int64_t size, Images& indices) {
     auto random = stream(seed, kClientStream, static_cast<std::uint64_t>(client));
     dirichlet_draw(random, options.alpha, shares);
-    for (std::int64_t i = 0; i < size; ++i)
-      indices.push_back(pools[draw_class(random, shares, pools)].take());
+    ClassDraws classes(random, shares, pools);
+    for (std::int64_t i = 0; i < size; ++i) indices.push_back(pools[classes.next()].take());
   });
 }
 

@@ -79,7 +79,7 @@ TEST(MakePartitionTest, StaysWhatItWasInEarlierVersions) {
   const auto labels = mixed_labels(10, 50);
   const std::map<std::string, std::uint64_t> known = {{"iid", 14465302560694981203U},
                                                       {"dirichlet_class", 5167920348247307733U},
-                                                      {"dirichlet_client", 8122821718484414319U},
+                                                      {"dirichlet_client", 17704454126611434036U},
                                                       {"labels", 8314529724015651959U},
                                                       {"shards", 15150894780249863525U},
                                                       {"quantity", 17096207091431077628U}};
