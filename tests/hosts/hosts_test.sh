@@ -60,8 +60,10 @@ two_hosts() {
     RN_MPIRUN_ARGS='--mca pml ob1 --mca btl self,vader,tcp --mca btl_tcp_if_include eth0 --mca btl_base_verbose 30' \
     in_host alpha "$root/launch/run" -n "$ranks" --hosts hostfile run.yaml run.dir="$scratch/two" "$@" >two.out 2>&1
 }
-one_host() { # one_host RANKS
-  in_host alpha "$root/launch/run" -n "$1" run.yaml run.dir="$scratch/one" >one.out 2>&1
+one_host() { # one_host RANKS ARGUMENT...
+  local ranks=$1
+  shift
+  in_host alpha "$root/launch/run" -n "$ranks" run.yaml run.dir="$scratch/one" "$@" >one.out 2>&1
 }
 same_bits() { cmp "$scratch/two/model.safetensors" "$scratch/one/model.safetensors"; }
 
@@ -125,6 +127,14 @@ case_ranks_of_two_hosts_talk_over_tcp_and_train_as_on_one() {
   expect one_host 4
   # Four numbers summed as (a + b) + (c + d) here and ((a + b) + c) + d there.
   expect python3 "$root/tests/hosts/compare_weights.py" two/model.safetensors one/model.safetensors 1e-5
+}
+
+case_a_strict_run_of_two_hosts_gives_the_bits_of_one_host() {
+  write_run 20
+  join_hosts alpha beta
+  expect two_hosts 4 run.deterministic=strict train.shards=4
+  expect one_host 2 run.deterministic=strict train.shards=4
+  expect same_bits
 }
 
 case_one_rank_per_host_gives_the_bits_of_one_host() {

@@ -72,6 +72,11 @@ has_step() {
   steps=$(grep -c '"event":"step"' "$run_folder/metrics.jsonl" 2>/dev/null)
   [ "${steps:-0}" -ge "$1" ]
 }
+has_rounds() {
+  local rounds
+  rounds=$(grep -c '"event":"round"' "$run_folder/metrics.jsonl" 2>/dev/null)
+  [ "${rounds:-0}" -ge "$1" ]
+}
 has_resumed() { grep -q '"event":"run_start".*"resumed_from":[1-9]' "$run_folder/metrics.jsonl"; }
 is_state() { [[ $(job_state "$job") =~ ^($1)$ ]]; }
 has_ended() { is_state 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL'; }
@@ -239,6 +244,22 @@ case_a_sweep_runs_every_pair() {
   expect test "$(sha256sum "$sweep"/*/model.safetensors | cut -c1-64 | sort -u | wc -l)" -eq 4
   printf '4 tasks, 4 runs, 4 different models\n'
 }
+case_a_federated_run_is_requeued() {
+  options=("${one_node[@]}" --gpus-per-node=2 --time=10)
+  local words=(configs/federated/fedavg.yaml data.dataset=synthetic data.synthetic_train=400 data.synthetic_test=50
+    federated.rounds=100000 federated.clients=10 federated.cohort=4 train.threads=1 eval.every_epochs=100000
+    "run.dir=$run_folder")
+  submit federated.sbatch "${words[@]}"
+  until_true 60 has_rounds 2
+  slurm scancel --batch --signal=USR1 "$job"
+  until_true 60 restarted 1
+  until_true 60 has_resumed
+  slurm scancel "$job"
+  until_true 40 has_output 'exit 143'
+  until_true 10 is_state CANCELLED
+  printf 'resumed after round %s\n' "$(grep -o '"resumed_from":[0-9]*' "$run_folder/metrics.jsonl" | tail -n 1 | cut -d: -f2)"
+}
+
 case_a_task_of_a_sweep_is_requeued() {
   options=(--array=3-3 --cpus-per-task=1 '--export=ALL,LR=0.01 0.02,SEEDS=1 2')
   submit sweep.sbatch "$scratch/run.yaml" "run.name=sweep"
