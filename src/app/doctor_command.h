@@ -7,7 +7,8 @@
 
 namespace rn::app {
 
-// Prints one line per finding; alone or under a launcher. Returns 0, or 3 where a run would be refused.
+// Prints one line per finding; alone or under a launcher. Returns 0, or 3 where a run would be refused. With
+// --flight RUN_DIR it tells what went wrong in a run instead (flight_command.h).
 int run_doctor_command(std::span<const std::string> args, std::ostream& out);
 
 }  // namespace rn::app
