@@ -11,8 +11,6 @@ namespace {
 // Of the noise on the count of updates that were left whole, over the cohort (Andrew et al. 2021,
 // section 3.1).
 constexpr double kCountShare = 1.0 / 20;
-// A client replaced by another moves the sum by up to twice the bound.
-constexpr double kReplacement = 2;
 
 }  // namespace
 
@@ -40,8 +38,7 @@ PrivacyAccount::PrivacyAccount(const FederatedOptions& options, std::int64_t wan
       noise_multiplier_(options.noise_multiplier) {
   if (!enabled_ || options.target_epsilon == 0) return;
   noise_multiplier_ =
-      noise_multiplier_for(sampling_, options.target_epsilon, options.delta, rate_, options.rounds) *
-      (sampling_ == PrivacySampling::kWithoutReplacement ? kReplacement : 1);
+      noise_multiplier_for(sampling_, options.target_epsilon, options.delta, rate_, options.rounds);
 }
 
 double PrivacyAccount::count_deviation() const { return kCountShare * wanted_; }
@@ -59,9 +56,7 @@ double PrivacyAccount::sum_noise_multiplier() const {
 }
 
 double PrivacyAccount::epsilon(std::int64_t rounds) const {
-  const double relative =
-      noise_multiplier_ / (sampling_ == PrivacySampling::kWithoutReplacement ? kReplacement : 1);
-  return epsilon_of(sampling_, {relative, rate_, rounds}, options_.delta);
+  return epsilon_of(sampling_, {noise_multiplier_, rate_, rounds}, options_.delta);
 }
 
 double PrivacyAccount::next_clip(double clip, double below, double clients, std::uint64_t seed,
