@@ -7,8 +7,10 @@ std::string usage_text() {
                --dry-run[=RANKS]              layers, cost and steps; loads no data
                --print-config                 every value and where it comes from
        rn_dist eval CHECKPOINT_OR_RUN         accuracy of a checkpoint; see rn_dist eval --help
+       rn_dist split CONFIG.yaml              who holds which images in a federated run; writes it down
        rn_dist data COMMAND                   fetch, verify, import, synth, show; see rn_dist data --help
        rn_dist doctor                         what this machine can do, and what stands in the way
+               --flight RUN_DIR               what went wrong in a run of several ranks that ended badly
        rn_dist --help                         this, and every key with its default
        rn_dist --version                      versions of the program and its libraries
 

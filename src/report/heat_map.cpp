@@ -14,12 +14,13 @@ namespace style = chart_style;
 
 constexpr double kRight = 76, kTop = 44, kBars = 56, kGap = 8, kRow = 24, kBottom = 52;
 
-// One hue from nearly white to dark, so that more is always darker; zero is its own, lighter shade.
+// One hue from nearly white to dark, so that more is always darker; zero is its own, lighter shade. The shade
+// follows the square root of the value's share of the largest: one outlier does not bleach all others.
 std::string color_of(double share) {
   if (share <= 0) return "#f7f8fa";
   constexpr std::array<std::array<double, 3>, 4> kStops = {
       {{222, 235, 247}, {146, 190, 219}, {49, 121, 181}, {8, 48, 107}}};
-  const double at = std::clamp(share, 0.0, 1.0) * (kStops.size() - 1);
+  const double at = std::sqrt(std::min(share, 1.0)) * (kStops.size() - 1);
   const auto low = std::min<std::size_t>(static_cast<std::size_t>(at), kStops.size() - 2);
   const double part = at - static_cast<double>(low);
   std::array<int, 3> rgb{};
@@ -92,16 +93,19 @@ void draw_column_axis(SvgCanvas& canvas, const HeatMap& map, const Columns& colu
               {.anchor = TextAnchor::kMiddle});
 }
 
+// From zero below to the largest above, by shade: so the middle is a quarter of the largest.
 void draw_scale(SvgCanvas& canvas, double left, double top, double height, double largest,
                 const std::string& label) {
   constexpr int kSteps = 48;
   for (int i = 0; i < kSteps; ++i) {
-    canvas.rectangle(left, top + height * i / kSteps, 12, height / kSteps + 0.5,
-                     color_of(1 - (i + 0.5) / kSteps));
+    const double shade = 1 - (i + 0.5) / kSteps;
+    canvas.rectangle(left, top + height * i / kSteps, 12, height / kSteps + 0.5, color_of(shade * shade));
   }
+  const double middle = largest >= 40 ? std::round(largest / 4) : largest / 4;
   canvas.text(left + 18, top + 10, chart_number(largest));
+  if (height > 60) canvas.text(left + 18, top + height / 2 + 4, chart_number(middle));
   canvas.text(left + 18, top + height, "0");
-  canvas.text(left + 30, top + height / 2, label, {.anchor = TextAnchor::kMiddle, .upright = true});
+  canvas.text(left, top + height + 17, label);
 }
 
 }  // namespace
