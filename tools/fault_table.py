@@ -14,28 +14,27 @@ import sys
 
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 BINARY = {"small run": "faults_test", "rn_dist": "app_faults_test"}
-COLUMNS = ["Program", "Fault", "Where", "Ranks that failed", "Exit code", "Slowest end", "Resumed bits", "Again"]
+COLUMNS = ["Program", "Fault", "Where", "Ranks that failed", "Points", "Exit code", "Slowest end", "Again"]
 
 
 def key(point):
     return tuple(point[name] for name in ("program", "fault", "point", "role", "ranks"))
 
 
-def cells(program, fault, where, points):
-    roles = sorted({f"{p['role']} of {p['ranks']}" for p in points})
-    slowest = max(p["seconds"] for p in points)
-    deadline = max(p["deadline"] for p in points)
-    time = "-" if slowest < 0 else f"{slowest:.1f} s" + (f" (deadline {deadline:.0f} s)" if deadline else "")
-    resumed = "equal" if all(p["resumed"] for p in points) else "run not ended"
-    again = f"`build/bin/{BINARY[program]} --gtest_filter='*{fault}_at_{where}_*'`"
-    codes = ", ".join(str(code) for code in sorted({p["code"] for p in points}))
-    return [program, fault, where, ", ".join(roles), codes, time, resumed, again]
+def cells(program, fault, code, points):
+    where = ", ".join(dict.fromkeys(p["point"] for p in points))
+    roles = ", ".join(sorted({f"{p['role']} of {p['ranks']}" for p in points}))
+    # A hang begins to count at its deadline; what is only slow, and what left no mark of its time, does not count.
+    times = [p["seconds"] - p["deadline"] for p in points if p["seconds"] >= 0 and p["code"] != 0]
+    slowest = f"{max(times):.1f} s" if times else "-"
+    again = f"`build/bin/{BINARY[program]} --gtest_filter='*{fault}_at_*'`"
+    return [program, fault, where, roles, str(len(points)), str(code), slowest, again]
 
 
 def table(points):
     groups = collections.defaultdict(list)
     for point in points:
-        groups[point["program"], point["fault"], point["point"]].append(point)
+        groups[point["program"], point["fault"], point["code"]].append(point)
     rows = [COLUMNS, ["---"] * len(COLUMNS)]
     rows += [cells(*group, members) for group, members in groups.items()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

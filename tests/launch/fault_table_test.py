@@ -30,14 +30,15 @@ class FaultTableTest(unittest.TestCase):
         done = subprocess.run([sys.executable, TOOL, self.log, self.page], capture_output=True, text=True, check=False)
         return done.returncode, self.page.read_text()
 
-    def test_points_of_one_kind_share_a_row(self):
-        code, page = self.make([point("kill", "step"), point("kill", "step", "first", 4, seconds=3.0),
-                                point("stop", "data", code=7, deadline=2.0)])
+    def test_points_of_one_fault_share_a_row(self):
+        code, page = self.make([point("kill", "step"), point("kill", "data", "first", 4, seconds=3.0),
+                                point("stop", "data", code=7, deadline=2.0), point("slow", "eval", code=0)])
         self.assertEqual(code, 0)
-        self.assertIn("3 of 3 points passed.", page)
-        self.assertIn("| small run | kill | step | first of 4, last of 2 | 8 | 3.0 s | equal |", page)
-        self.assertIn("| 7 | 2.2 s (deadline 2 s) | equal |", page)
-        self.assertIn("`build/bin/faults_test --gtest_filter='*kill_at_step_*'`", page)
+        self.assertIn("4 of 4 points passed.", page)
+        self.assertIn("| small run | kill | data, step | first of 4, last of 2 | 2 | 8 | 3.0 s | "
+                      "`build/bin/faults_test --gtest_filter='*kill_at_*'` |", page)
+        self.assertIn("| stop | data | last of 2 | 1 | 7 | 0.2 s |", page)
+        self.assertIn("| slow | eval | last of 2 | 1 | 0 | - |", page)
         self.assertTrue(page.startswith("before\n") and page.endswith("after\n"))
         self.assertNotIn("old", page)
 
