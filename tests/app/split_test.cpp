@@ -50,7 +50,8 @@ TEST_F(SplitTest, RefusalsSayWhatToDo) {
   expect(split() + Words{"--where", "a"}, 2, "unknown option --where");
   expect(split() + Words{"--out"}, 2, "--out needs a folder");
   expect({"split", "c.yaml"}, 2, "set run.mode: federated");
-  expect(split({"federated.clients=51"}), 2, "needs 51 images (one per client");
+  expect({"split", "c.yaml", "run.mode=federated", "federated.clients=51"}, 2,
+         "needs 51 images (one per client");
   expect(split({"federated.partition=dirichlet_class", "federated.alpha=0"}), 2, "federated.alpha");
   write("bad.txt", "rn_dist partition 1\nclients 4\nimages 50\n1\n2\n3\n50\n");
   expect(split({"federated.partition=file", "federated.partition_file=bad.txt"}), 4,
