@@ -12,7 +12,7 @@ namespace {
 // Two clients whose losses curvature_i / 2 (y - optimum_i)^2 pull apart, every element alike. Returns where
 // the server ends, as a distance from the minimiser of the mean loss. `sign`: -1 flips the gradient's
 // correction.
-double distance_after(const std::string& algorithm, int rounds, double sign = 1, int option = 2) {
+double distance_after(const std::string& algorithm, int rounds, double sign = 1) {
   constexpr double kLr = 0.1;
   constexpr int kSteps = 10;
   constexpr double kCurvature[] = {1.0, 0.2}, kOptimum[] = {1.0, -1.0};
@@ -22,11 +22,14 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1,
   options.federated.clients = 2;
   options.federated.cohort = 2;
   options.federated.mu = algorithm == "feddyn" ? 0.5 : 0;
-  options.federated.scaffold_option = option;
   options.sizes = {1, 1};
-  Rig rig(options);
+  Rig rig(options);  // its trainer is needed by make_algorithm only
+  torch::nn::Linear few(2, 2);
+  few->to(torch::kFloat64);
+  model::FlatParameters params(*few, rig.communicator, 1024);
+  const auto server = make_algorithm(options.federated, options.local.optimizer, params, rig.trainer);
   const torch::NoGradGuard no_grad;
-  auto x = torch::zeros_like(rig.params.weights);
+  auto x = torch::zeros_like(params.weights);
   std::vector<torch::Tensor> states(2, torch::zeros_like(x));
   states[1] = states[1].clone();
   for (int round = 0; round < rounds; ++round) {
@@ -34,7 +37,7 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1,
     for (int i = 0; i < 2; ++i) {
       LocalTask task;
       task.lr = kLr;
-      const auto correction = rig.algorithm->before(x, task, states[static_cast<std::size_t>(i)]);
+      const auto correction = server->before(x, task, states[static_cast<std::size_t>(i)]);
       auto y = x.clone();
       for (int step = 0; step < kSteps; ++step) {
         auto gradient = kCurvature[i] * (y - kOptimum[i]);
@@ -43,7 +46,7 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1,
         y -= kLr * gradient;
       }
       const auto contribution =
-          rig.algorithm->after(y - x, task, {.steps = kSteps}, states[static_cast<std::size_t>(i)]);
+          server->after(y - x, task, {.steps = kSteps}, states[static_cast<std::size_t>(i)]);
       sum += (y - x) / 2 * contribution.factor;
       if (contribution.variate.defined()) variates += contribution.variate / 2;
     }
@@ -52,7 +55,7 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1,
     means.clients = 2;
     means.update = sum;
     means.variate = variates;
-    rig.algorithm->apply(x, means);
+    server->apply(x, means);
   }
   return std::fabs(x[0].item<double>() - kMinimiser);
 }
