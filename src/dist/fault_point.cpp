@@ -156,9 +156,10 @@ void fault_point(std::string_view point, int rank, std::int64_t step) {
 
 void fault_point_data(FaultData place, std::string_view point, int rank, std::int64_t step,
                       std::span<std::byte> data, DType dtype) {
-  constexpr std::size_t kSmallest = 1024;  // not the vote and other small talk
+  constexpr std::size_t kSmallest = 2048;  // gradients: not the vote and other small talk
   if (!is_due(point, rank, step) || data.size() < kSmallest) return;
-  if (place == FaultData::kResult && plan()->fault == "flip" && first_time()) data[0] ^= std::byte{1};
+  // Of a float32 a bit of the exponent: the last one of the mantissa may well be rounded away later.
+  if (place == FaultData::kResult && plan()->fault == "flip" && first_time()) data[3] ^= std::byte{0x10};
   if (place == FaultData::kContribution && plan()->fault == "nan" && dtype == DType::kF32 && first_time()) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     std::memcpy(data.data(), &nan, sizeof nan);

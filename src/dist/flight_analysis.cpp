@@ -132,9 +132,13 @@ class Explanation {
     }
     if (inside.empty()) return;
     const FlightEntry* since = waiter.find(waiter.started);
-    say(cat(names(inside), inside.size() == 1 ? " waits" : " wait", " in number ", waiter.started,
-            since ? cat(", ", names({&waiter}), " for ", seconds(log_.now_ns(waiter) - since->started_ns))
-                  : std::string()));
+    std::string text =
+        cat(names(inside), inside.size() == 1 ? " waits" : " wait", " in number ", waiter.started);
+    if (since) {
+      text += cat(inside.size() == 1 ? "" : cat(", ", names({&waiter})), " for ",
+                  seconds(log_.now_ns(waiter) - since->started_ns));
+    }
+    say(text);
   }
 
   void say_all_level(const Ranks& active) {

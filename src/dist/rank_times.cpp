@@ -85,7 +85,8 @@ std::string describe_straggler(std::span<const RankTimes> times) {
           tenths(found.late_seconds), " for it in ", tenths(found.of_seconds), " of training. Its own time:");
   for (const Phase phase : kTraining) {
     const auto i = static_cast<std::size_t>(phase);
-    text += cat(" ", name_of(phase), " ", tenths(std::max(0.0, slow.phase[i] - slow.collective[i])));
+    text += cat(phase == kTraining.front() ? " " : ", ", name_of(phase), " ",
+                tenths(std::max(0.0, slow.phase[i] - slow.collective[i])));
   }
   return text;
 }

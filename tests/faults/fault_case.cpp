@@ -56,6 +56,12 @@ void PrintTo(const FaultCase& c, std::ostream* out) { *out << name_of(c) << " " 
 Expected expected_of(const FaultCase& c) {
   const double deadline = c.point == "init" || c.point == "ending" ? RN_INIT_DEADLINE : RN_DEADLINE;
   if (c.fault == "slow") return {.code = 0};
+  // Gone before the others have seen it: mpirun reports a signal itself; after an exit without an error the
+  // deadline of the start ends the ranks that wait for it.
+  if (c.point == "init" && c.fault == "kill") return {.code = 8, .launcher_code = 137};
+  if (c.point == "init" && c.fault == "vanish") {
+    return {.code = 7, .launcher_code = 7, .words = "has not moved", .seconds = deadline};
+  }
   // Which of the two sides of a mismatch, or of the ranks that see wrong numbers, speaks first is open.
   if (c.fault == "mismatch") {
     return {.code = 1, .launcher_code = 1, .names_rank = false, .words = "started different collectives"};
