@@ -200,11 +200,11 @@ may_restart() {
   esac
 }
 
-# What went wrong and where: code and step, phase and collective of failure.json; else the last checkpoint's step.
+# What went wrong and where: code, step and phase of failure.json (not the collective: a start that resumes counts them
+# anew); else the last checkpoint's step.
 error_of() {
   if [ -n "$rn_failure" ]; then
-    printf '%s at step %s %s %s\n' "$1" "$(json_value "$rn_failure" step)" "$(json_value "$rn_failure" phase)" \
-      "$(json_value "$rn_failure" collective)"
+    printf '%s at step %s %s\n' "$1" "$(json_value "$rn_failure" step)" "$(json_value "$rn_failure" phase)"
   else
     printf '%s after checkpoint %s\n' "$1" "$(readlink "$2/checkpoints/last" || printf 'none')"
   fi
