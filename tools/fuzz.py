@@ -3,7 +3,6 @@
 
 usage: fuzz.py [--build DIR] --runs N [TARGET...]      fuzz (all targets, or those); exit 1 where one finds something
        fuzz.py [--build DIR] --coverage [--table FILE] [TARGET...]     of both corpora; exit 1 below 95 % of the lines
-       fuzz.py [--build DIR] --minimize [TARGET...]    what a run found, in few small files, into tests/fuzz/corpus
        fuzz.py --list
 
 DIR (default build-fuzz) is a build with -DRN_FUZZ=ON: cmake --preset cpu-fuzz && cmake --build --preset cpu-fuzz.
@@ -140,32 +139,12 @@ def coverage(build, targets, table):
     return good
 
 
-def minimize(build, target):
-    """The files of both corpora that add coverage, smallest first; seeds with a name stay."""
-    fresh = build / "minimized" / target
-    subprocess.run(["rm", "-rf", str(fresh)], check=True)
-    fresh.mkdir(parents=True)
-    # Merging prefers what is in the first folder: the named seeds.
-    named = [path for path in (SEEDS / target).iterdir() if not re.fullmatch(r"[0-9a-f]{40}", path.name)]
-    for path in named:
-        (fresh / path.name).write_bytes(path.read_bytes())
-    subprocess.run([str(program(build, target)), "-merge=1", str(fresh), *corpora(build, target)],
-                   env=environment(build, target), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    for path in (SEEDS / target).iterdir():
-        if path not in named:
-            path.unlink()
-    for path in fresh.iterdir():
-        (SEEDS / target / path.name).write_bytes(path.read_bytes())
-    print(f"{target}: {sum(1 for _ in fresh.iterdir())} files")
-
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\n")[0])
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build-fuzz")
     parser.add_argument("--runs", type=int)
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--table")
-    parser.add_argument("--minimize", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
     arguments = parser.parse_args()
@@ -176,9 +155,6 @@ def main():
     good = True
     if arguments.runs:
         good = all([fuzz(arguments.build, target, arguments.runs) for target in targets])
-    if arguments.minimize:
-        for target in targets:
-            minimize(arguments.build, target)
     if arguments.coverage:
         good &= coverage(arguments.build, targets, arguments.table)
     return 0 if good else 1
