@@ -286,6 +286,7 @@ cases | grep -qx -- "${1:-}" || { printf 'no case %s\n' "${1:-}" && exit 2; }
 need_slurm
 [ -x "$RN_BUILD_DIR/bin/rn_dist" ] || skip "$RN_BUILD_DIR/bin/rn_dist is not built"
 scratch=$(mktemp -d)
+export TMPDIR=$scratch # Open MPI leaves its folders there when a host dies
 cd "$scratch" || exit
 run_folder=$scratch/run
 sweep=''
