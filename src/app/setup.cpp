@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "app/version.h"
@@ -17,6 +18,8 @@
 #include "io/safetensors.h"
 #include "model/device_stream.h"
 #include "model/safetensors_weights.h"
+#include "model/stem_whitening.h"
+#include "train/batch.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -73,13 +76,26 @@ std::int64_t bucket_elements(const dist::DistOptions& options) {
   return std::max<std::int64_t>(1, std::llround(options.bucket_mib * kElementsPerMiB));
 }
 
+void initialize_stem(const config::RunConfig& config, const data::Dataset& dataset, model::Network& net) {
+  if (config.model.stem_init != "whitening") return;
+  constexpr std::int64_t kImages = 2000;  // a few million patches: their covariance has settled
+  data::ShardRequest request;
+  request.indices.resize(static_cast<std::size_t>(std::min(kImages, dataset.train.size)));
+  std::iota(request.indices.begin(), request.indices.end(), 0);
+  const auto batch = data::make_batch(dataset.train, config.augment, request);
+  model::whiten_stem(net, train::to_batch(batch, dataset.train.channels, dataset.train.height,
+                                          dataset.train.width, torch::kCPU, torch::kFloat32)
+                              .images);
+}
+
 void initialize_from(const std::string& path, model::FlatParameters& params) {
   const auto file = io::read_safetensors(io::posix_file_system(), path);
   const auto report = model::load_weights(params, file, path, model::LoadMode::kInitFrom);
   log_info("model.init_from: ", report.describe());
 }
 
-train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision) {
+train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision,
+                                      int world_size) {
   train::TrainerOptions options;
   options.train = config.train;
   options.optimizer = config.optimizer;
@@ -90,7 +106,7 @@ train::TrainerOptions trainer_options(const config::RunConfig& config, train::Pr
   options.data = config.data;
   options.augment = config.augment;
   options.report = config.report;
-  options.step.accumulate = config.train.accumulate_steps;
+  options.step.accumulate = config::shards_of_rank(config, world_size);
   options.step.label_smoothing = config.train.label_smoothing;
   options.step.clip_norm = config.train.clip_norm;
   options.step.wire = config.dist.all_reduce_dtype == dist::WireType::kBF16 ? DType::kBF16 : DType::kF32;

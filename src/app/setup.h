@@ -26,7 +26,11 @@ torch::Device prepare_device(dist::Session& session);
 std::int64_t bucket_elements(const dist::DistOptions& options);
 
 // The trainer's options from the sections of the configuration.
-train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision);
+train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision,
+                                      int world_size);
+
+// model.stem_init: what it asks for, from the first training images.
+void initialize_stem(const config::RunConfig& config, const data::Dataset& dataset, model::Network& net);
 
 // model.init_from: fills the model's tensors from a safetensors file by name and logs what was loaded,
 // skipped and of another shape. Rank 0's weights are the ones that count: the state is broadcast afterwards.

@@ -1,6 +1,7 @@
 #include "model/flat_parameters.h"
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "model/norm.h"
@@ -18,10 +19,26 @@ std::vector<std::int64_t> row_major_strides(const std::vector<std::int64_t>& sha
   return strides;
 }
 
+using TensorSet = std::unordered_set<const c10::TensorImpl*>;
+
+TensorSet norm_biases(const torch::nn::Module& net) {
+  TensorSet biases;
+  for (const auto& module : net.modules(/*include_self=*/false)) {
+    if (const auto* norm = module->as<NormLayerImpl>()) biases.insert(norm->bias.unsafeGetTensorImpl());
+  }
+  return biases;
+}
+
+int group_of(const torch::Tensor& parameter, const TensorSet& norm_biases) {
+  if (!parameter.requires_grad()) return kFrozenGroup;
+  if (norm_biases.contains(parameter.unsafeGetTensorImpl())) return kShiftGroup;
+  return parameter.dim() <= 1 ? kPlainGroup : kDecayGroup;
+}
+
 // Channels-last for convolution weights [O, I, kH, kW]: the kernels want them so, and the memory is dense
 // either way.
-ParameterSpec spec_of(const std::string& name, const torch::Tensor& parameter) {
-  ParameterSpec spec{name, parameter.sizes().vec(), {}, parameter.dim() <= 1 ? kNormBiasGroup : kDecayGroup};
+ParameterSpec spec_of(const std::string& name, const torch::Tensor& parameter, int group) {
+  ParameterSpec spec{name, parameter.sizes().vec(), {}, group};
   if (parameter.dim() == 4) {
     const std::int64_t in = spec.shape[1], width = spec.shape[3];
     spec.strides = {in * spec.shape[2] * width, 1, in * width, in};
@@ -65,10 +82,11 @@ void FlatParameters::place_parameters(torch::nn::Module& net, Communicator& comm
   RN_CHECK(options.dtype() == torch::kFloat32 || options.dtype() == torch::kFloat64, "parameters of type ",
            options.dtype());
   std::vector<ParameterSpec> specs;
+  const auto shifts = norm_biases(net);
   for (const auto& item : named) {
     RN_CHECK(options_of(item.value()).dtype() == options.dtype() && item.value().device() == options.device(),
              item.key(), " differs from the first parameter in dtype or device");
-    specs.push_back(spec_of(item.key(), item.value()));
+    specs.push_back(spec_of(item.key(), item.value(), group_of(item.value(), shifts)));
   }
   layout_ = FlatLayout(std::move(specs), bucket_cap_elements);
   weights = torch::zeros({layout_.size()}, options);
@@ -80,7 +98,7 @@ void FlatParameters::place_parameters(torch::nn::Module& net, Communicator& comm
     auto data = view(weights, entry);
     data.copy_(parameter);
     parameter.set_data(data);
-    parameter.mutable_grad() = view(gradient, entry);
+    parameter.mutable_grad() = view(gradient, entry);  // of a frozen one: stays zero
     index.emplace(entry.spec.name, parameters_.size());
     parameters_.push_back(parameter);
   }

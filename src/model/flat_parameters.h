@@ -18,8 +18,10 @@
 namespace rn::model {
 
 // Hyper-parameter groups of the layout.
-inline constexpr int kDecayGroup = 0;     // weights of convolutions and linear layers
-inline constexpr int kNormBiasGroup = 1;  // norm weights and all biases
+inline constexpr int kDecayGroup = 0;   // weights of convolutions and linear layers
+inline constexpr int kPlainGroup = 1;   // norm weights, biases of linear layers
+inline constexpr int kShiftGroup = 2;   // norm biases
+inline constexpr int kFrozenGroup = 3;  // without requires_grad: no update touches them
 
 class FlatParameters {
  public:

@@ -6,9 +6,9 @@ namespace rn::train {
 
 Sgd::Sgd(const OptimizerOptions& options, model::FlatParameters& params)
     : momentum(params.make_storage()), options_(options) {
-  const auto add_group = [&](double weight_decay, const std::vector<Slice>& slices) {
-    Group group{weight_decay, {}, {}, {}};
-    for (const Slice& slice : slices) {
+  const auto add_group = [&](double lr_scale, double weight_decay, int of_layout) {
+    Group group{lr_scale, weight_decay, {}, {}, {}};
+    for (const Slice& slice : params.layout().group_slices(of_layout)) {
       group.weights.push_back(params.weights.narrow(0, slice.offset, slice.size));
       group.gradients.push_back(params.gradient.narrow(0, slice.offset, slice.size));
       // The fused operator refuses momenta that it would not use.
@@ -16,12 +16,11 @@ Sgd::Sgd(const OptimizerOptions& options, model::FlatParameters& params)
     }
     groups_.push_back(std::move(group));
   };
-  if (options.decay_norm_and_bias) {
-    add_group(options.weight_decay, {{0, params.layout().size()}});
-  } else {
-    add_group(options.weight_decay, params.layout().group_slices(model::kDecayGroup));
-    add_group(0.0, params.layout().group_slices(model::kNormBiasGroup));
-  }
+  const double small_decay = options.decay_norm_and_bias ? options.weight_decay : 0.0;
+  add_group(1.0, options.weight_decay, model::kDecayGroup);
+  add_group(1.0, small_decay, model::kPlainGroup);
+  // A faster rate does not shrink the biases faster.
+  add_group(options.norm_bias_lr, small_decay / options.norm_bias_lr, model::kShiftGroup);
 }
 
 void Sgd::step(double lr, const torch::Tensor& found_inf) {
@@ -30,7 +29,8 @@ void Sgd::step(double lr, const torch::Tensor& found_inf) {
     if (group.weights.empty()) continue;
     // Momentum starts at zero, so the first step needs no special case: 0 * momentum + gradient is the
     // gradient.
-    at::_fused_sgd_(group.weights, group.gradients, group.momenta, group.weight_decay, options_.momentum, lr,
+    at::_fused_sgd_(group.weights, group.gradients, group.momenta, group.weight_decay, options_.momentum,
+                    lr * group.lr_scale,
                     /*dampening=*/0.0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
                     /*grad_scale=*/{}, found_inf);
   }

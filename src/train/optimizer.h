@@ -27,6 +27,7 @@ class Sgd {
 
  private:
   struct Group {
+    double lr_scale;  // of the schedule's rate
     double weight_decay;
     std::vector<torch::Tensor> weights, gradients, momenta;  // slices of the flat tensors
   };

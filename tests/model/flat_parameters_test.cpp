@@ -146,15 +146,21 @@ TEST(FlatParametersTest, ConvolutionWeightsAreChannelsLast) {
   EXPECT_EQ(convolutions, 20);
 }
 
-TEST(FlatParametersTest, GroupsFollowTheDimension) {
+TEST(FlatParametersTest, GroupsFollowTheRoleOfAParameter) {
   const auto net = small_net();
+  net->named_parameters()["layer1.0.conv1.weight"].set_requires_grad(false);
   WatchedCommunicator communicator;
   const FlatParameters params(*net, communicator, kBucketCap);
   for (const FlatEntry& entry : params.layout().entries()) {
-    const bool plain = entry.spec.name.ends_with(".bias") || entry.spec.shape.size() == 1;
-    EXPECT_EQ(entry.spec.group, plain ? kNormBiasGroup : kDecayGroup) << entry.spec.name;
+    const std::string& name = entry.spec.name;
+    const int expected = name == "layer1.0.conv1.weight" ? kFrozenGroup
+                         : name == "fc.bias"             ? kPlainGroup
+                         : name.ends_with(".bias")       ? kShiftGroup
+                         : entry.spec.shape.size() == 1  ? kPlainGroup
+                                                         : kDecayGroup;
+    EXPECT_EQ(entry.spec.group, expected) << name;
   }
-  EXPECT_EQ(params.layout().group_count(), 2);
+  EXPECT_EQ(params.layout().group_count(), 4);
 }
 
 TEST(FlatParametersTest, LayoutDependsOnTheModelOnly) {
