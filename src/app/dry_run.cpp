@@ -63,8 +63,8 @@ void print_dry_run(const config::RunConfig& config, int world_size, std::ostream
   const std::int64_t samples = (cifar ? kCifarTrain : config.data.synthetic_train) - config.data.validation;
   const std::int64_t batch = config::global_batch(config, world_size);
   const train::StepPlan plan(
-      {samples, batch, world_size, config.train.accumulate_steps, config.train.drop_last}, config.run.seed,
-      config.augment, kCifarSide, kCifarSide);
+      {samples, batch, world_size, config::shards_of_rank(config, world_size), config.train.drop_last},
+      config.run.seed, config.augment, kCifarSide, kCifarSide);
   const auto total = plan.total_steps(config.train.epochs, config.train.max_steps);
   const auto shard = plan.shard(plan.at(0), 0, 0).size();
   const auto precision = train::resolve_precision(config.train.precision, torch::kCPU);
@@ -81,7 +81,7 @@ void print_dry_run(const config::RunConfig& config, int world_size, std::ostream
               training_flops * static_cast<double>(samples) / 1e12)
       << "precision       " << train::name_of(precision) << " on this machine's CPU\n"
       << "batch           " << batch << " global = " << world_size << " rank(s) x "
-      << config.train.accumulate_steps << " micro-step(s) x " << shard << " images\n"
+      << config::shards_of_rank(config, world_size) << " micro-step(s) x " << shard << " images\n"
       << line(
              "memory          about %.0f MiB per rank: %.0f weights, gradient and optimizer, %.0f "
              "activations\n",

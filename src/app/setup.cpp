@@ -107,6 +107,7 @@ train::TrainerOptions trainer_options(const config::RunConfig& config, train::Pr
   options.augment = config.augment;
   options.report = config.report;
   options.step.accumulate = config::shards_of_rank(config, world_size);
+  options.step.strict = config::is_strict(config);
   options.step.label_smoothing = config.train.label_smoothing;
   options.step.clip_norm = config.train.clip_norm;
   options.step.wire = config.dist.all_reduce_dtype == dist::WireType::kBF16 ? DType::kBF16 : DType::kF32;

@@ -1,9 +1,12 @@
 #include "train/statistics.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "model/device_stream.h"
 #include "model/tensor_dtype.h"
 #include "train/batch.h"
+#include "train/shard_sum.h"
 
 namespace rn::train {
 
@@ -28,17 +31,32 @@ void reestimate_statistics(model::Network& net, model::FlatParameters& params, c
   data::PrefetchLoader loader(images, setup.augment, setup.data.workers, setup.data.prefetch,
                               plan.requests(communicator.rank(), first, last));
   net.train();
+  // Strictly reproducible: each shard's values alone, then the sum over the step's shards, then over the
+  // steps.
+  std::optional<ShardSum> in_tree;
+  if (setup.strict_shards > 0) in_tree.emplace(communicator, setup.strict_shards, sum);
+  auto total = in_tree ? torch::zeros_like(sum) : sum;
+  int shards = 0;  // of the current step
   while (const data::HostBatch* host = loader.next()) {
-    if (host->count == 0 && !setup.empty_shards_run) continue;
-    const Batch batch = to_batch(*host, images.channels, images.height, images.width, params.weights.device(),
-                                 params.weights.scalar_type());
-    const AutocastScope autocast(setup.precision, params.weights.device());
-    net.forward(batch.images);
-    sum.add_(params.batch_statistics, static_cast<double>(batch.count));
-    if (setup.on_batch) setup.on_batch();
+    if (host->count > 0 || setup.empty_shards_run) {
+      const Batch batch = to_batch(*host, images.channels, images.height, images.width,
+                                   params.weights.device(), params.weights.scalar_type());
+      const AutocastScope autocast(setup.precision, params.weights.device());
+      net.forward(batch.images);
+      sum.add_(params.batch_statistics, static_cast<double>(batch.count));
+      if (setup.on_batch) setup.on_batch();
+    }
+    if (!in_tree) continue;
+    in_tree->add();
+    if (++shards == setup.strict_shards) {
+      shards = 0;
+      in_tree->finish(model::current_stream(sum.device()));
+      total.add_(sum);
+    }
+    sum.zero_();
   }
-  communicator.all_reduce(memory->bytes(), model::dtype_of(sum)).wait();
-  swa.statistics.copy_(sum.div_(static_cast<double>(covered)));
+  if (!in_tree) communicator.all_reduce(memory->bytes(), model::dtype_of(sum)).wait();
+  swa.statistics.copy_(total.div_(static_cast<double>(covered)));
 }
 
 }  // namespace rn::train

@@ -19,8 +19,10 @@ struct EstimationSetup {
   const data::AugmentOptions& augment;
   const data::DataOptions& data;  // loader threads
   Precision precision = Precision::kFP32;
-  bool empty_shards_run = false;   // as StepOptions::empty_shards_run
-  std::int64_t images = 0;         // how many training images; 0: all
+  bool empty_shards_run = false;  // as StepOptions::empty_shards_run
+  std::int64_t images = 0;        // how many training images; 0: all
+  // Above 0: the shards of a step that are this rank's, summed as StepOptions::strict says.
+  int strict_shards = 0;
   std::function<void()> on_batch;  // called after every batch, for the progress board; may be empty
 };
 

@@ -5,8 +5,9 @@
 // * accumulate shards. Shard v holds samples [floor(v * n / V), floor((v + 1) * n / V)) of the step, and
 // micro-step a of rank r is shard v = a * ranks + r: all ranks' micro-step a together covers samples [floor(a
 // * n / accumulate), ...) at any rank count, and synchronised batch norm takes its statistics over just
-// these. Shard sizes differ by one at most; with fewer samples than shards some shards are empty, and their
-// ranks still take part.
+// these. With `by_rank` a rank's shards lie in a row instead: shard v = r * accumulate + a, a subtree of the
+// sum in shard_sum.h. Shard sizes differ by one at most; with fewer samples than shards some shards are
+// empty, and their ranks still take part.
 #pragma once
 
 #include <array>
@@ -24,6 +25,7 @@ struct PlanShape {
   int ranks = 1;
   int accumulate = 1;      // micro-steps of a rank per optimizer step
   bool drop_last = false;  // leave out the smaller last batch of an epoch
+  bool by_rank = false;    // a rank's shards lie in a row
 };
 
 // Samples [begin, end) of a step, counted from the step's first.

@@ -29,6 +29,11 @@ class ReadyHook : public torch::autograd::PostAccumulateGradHook {
   const bool& armed_;
 };
 
+Batch next_batch(BatchSource& batches, report::Trace* trace) {
+  const report::TraceSpan span(trace, "data");
+  return batches.next();
+}
+
 }  // namespace
 
 torch::Tensor cross_entropy_sum(const torch::Tensor& logits, const torch::Tensor& labels,
@@ -55,6 +60,12 @@ TrainStep::TrainStep(model::Network& net, model::FlatParameters& params, Communi
     statistics_sum_ = torch::from_blob(statistics_memory_->bytes().data(), {params.statistics.numel()},
                                        params.statistics.options());
   }
+  if (options.strict) {
+    shard_loss_ = torch::zeros({1}, params.gradient.options().dtype(torch::kFloat64));
+    for (const auto& values : {params.gradient, statistics_sum_, shard_loss_}) {
+      if (values.defined()) in_tree_.emplace_back(communicator, options.accumulate, values);
+    }
+  }
   for (std::size_t entry = 0; entry < params.layout().entries().size(); ++entry) {
     torch::autograd::impl::set_post_acc_grad_hooks(params.parameter(entry),
                                                    std::make_unique<ReadyHook>(reducer_, entry, last_shard_));
@@ -69,6 +80,7 @@ TrainStep::~TrainStep() {
 
 Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, double lr) {
   Ballot ballot = accumulate_gradient(batches, global_count);
+  const report::TraceSpan span(options_.trace, "optimizer");
   const torch::NoGradGuard no_grad;
   const auto [found_inf, norm] = scaler_.unscale(params_.gradient);
   if (options_.clip_norm > 0) {  // as torch.nn.utils.clip_grad_norm_
@@ -83,22 +95,73 @@ Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, double lr
 }
 
 Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_count) {
+  if (options_.strict) return accumulate_in_tree(batches, global_count);
   Ballot ballot;
   params_.gradient.zero_();
   if (statistics_sum_.defined()) statistics_sum_.zero_();
   for (int micro_step = 0; micro_step < options_.accumulate; ++micro_step) {
-    const Batch batch = batches.next();
+    const Batch batch = next_batch(batches, options_.trace);
     last_shard_ = micro_step == options_.accumulate - 1;
     if (batch.count > 0 || options_.empty_shards_run) forward_backward(batch, global_count, ballot);
     if (options_.on_shard) options_.on_shard();
   }
   void* const stream = model::current_stream(params_.gradient.device());
-  start_statistics();         // unless the last shard has: it was empty here
-  reducer_.finalize(stream);  // the gradient of the global batch, on every rank
-  statistics_work_.order_after(stream);
-  statistics_work_ = Work();
+  start_statistics();  // unless the last shard has: it was empty here
+  {
+    const report::TraceSpan span(options_.trace, "wait for all-reduce");
+    reducer_.finalize(stream);  // the gradient of the global batch, on every rank
+    if (communicator_.on_device()) {
+      statistics_work_.order_after(stream);
+      statistics_work_ = Work();
+    } else {
+      statistics_ran_ = statistics_work_.wait();
+    }
+  }
   statistics_started_ = false;
+  if (options_.trace != nullptr && options_.trace->recording()) trace_collectives();
   return ballot;
+}
+
+// Every shard's gradient, statistics and loss stand alone before they are added; nothing is reduced while
+// backward runs.
+Ballot TrainStep::accumulate_in_tree(BatchSource& batches, std::int64_t global_count) {
+  Ballot ballot;
+  for (int shard = 0; shard < options_.accumulate; ++shard) {
+    params_.gradient.zero_();
+    if (statistics_sum_.defined()) statistics_sum_.zero_();
+    shard_loss_.zero_();
+    const Batch batch = next_batch(batches, options_.trace);
+    if (batch.count > 0) {
+      ballot.loss_sum = torch::Tensor();
+      forward_backward(batch, global_count, ballot);
+      shard_loss_.copy_(ballot.loss_sum);
+    }
+    for (ShardSum& sum : in_tree_) sum.add();
+    if (options_.on_shard) options_.on_shard();
+  }
+  const report::TraceSpan span(options_.trace, "sum over ranks");
+  for (ShardSum& sum : in_tree_) sum.finish(model::current_stream(params_.gradient.device()));
+  ballot.loss_sum =
+      communicator_.rank() == 0 ? shard_loss_[0] : torch::Tensor();  // the vote adds nothing to it
+  return ballot;
+}
+
+// What the communicator's thread did meanwhile.
+void TrainStep::trace_collectives() {
+  constexpr auto kLane = report::Trace::Lane::kCommunication;
+  if (statistics_ran_) {
+    options_.trace->add(kLane, "statistics", statistics_ran_->start, statistics_ran_->end,
+                        {{"bytes", statistics_sum_.nbytes()}});
+  }
+  const auto& times = reducer_.bucket_times();
+  const auto& buckets = params_.layout().buckets();
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (!times[i].ran) continue;
+    const std::chrono::duration<double, std::micro> queued = times[i].ran->start - times[i].started;
+    options_.trace->add(
+        kLane, cat("bucket ", i), times[i].ran->start, times[i].ran->end,
+        {{"bytes", buckets[i].size * params_.gradient.element_size()}, {"queued_us", queued.count()}});
+  }
 }
 
 // The small sum starts before the last backward, so it is the step's first collective on every rank, with or
@@ -112,6 +175,7 @@ void TrainStep::start_statistics() {
 void TrainStep::forward_backward(const Batch& batch, std::int64_t global_count, Ballot& ballot) {
   torch::Tensor logits;  // [N, K]
   {
+    const report::TraceSpan span(options_.trace, "forward");
     const AutocastScope autocast(precision_, batch.images.device());
     logits = net_.forward(batch.images);
   }
@@ -121,8 +185,11 @@ void TrainStep::forward_backward(const Batch& batch, std::int64_t global_count, 
   }
   if (last_shard_) start_statistics();
   const auto loss_sum = cross_entropy_sum(logits, batch.labels, options_.label_smoothing);
-  scaler_.scale_loss(loss_sum / static_cast<double>(global_count))
-      .backward();  // slices become ready, buckets start
+  {
+    const report::TraceSpan span(options_.trace, "backward");
+    scaler_.scale_loss(loss_sum / static_cast<double>(global_count))
+        .backward();  // slices become ready, buckets start
+  }
 
   const torch::NoGradGuard no_grad;
   const auto loss = loss_sum.detach();

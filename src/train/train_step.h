@@ -10,16 +10,19 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/communicator.h"
 #include "dist/gradient_reducer.h"
 #include "model/factory.h"
 #include "model/flat_parameters.h"
+#include "report/trace.h"
 #include "train/batch.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 #include "train/precision.h"
+#include "train/shard_sum.h"
 #include "train/vote.h"
 
 namespace rn::train {
@@ -28,9 +31,11 @@ namespace rn::train {
 struct StepOptions {
   int accumulate = 1;
   double label_smoothing = 0;
-  double clip_norm = 0;           // 0: none
-  DType wire = DType::kF32;       // of the gradient's all-reduce
-  bool empty_shards_run = false;  // sync_batch: a rank without samples takes part in the norm's collectives
+  double clip_norm = 0;            // 0: none
+  DType wire = DType::kF32;        // of the gradient's all-reduce
+  bool strict = false;             // shards are summed in a fixed tree, see shard_sum.h
+  bool empty_shards_run = false;   // sync_batch: a rank without samples takes part in the norm's collectives
+  report::Trace* trace = nullptr;  // borrowed; null: nothing is recorded
   std::function<void()>
       on_shard;  // called after every shard of this rank, for the progress board; may be empty
 };
@@ -53,8 +58,10 @@ class TrainStep {
   const dist::GradientReducer& reducer() const { return reducer_; }
 
  private:
+  Ballot accumulate_in_tree(BatchSource& batches, std::int64_t global_count);
   void forward_backward(const Batch& batch, std::int64_t global_count, Ballot& ballot);
   void start_statistics();
+  void trace_collectives();
   void apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf);
 
   model::Network& net_;
@@ -68,8 +75,11 @@ class TrainStep {
   std::shared_ptr<Buffer> statistics_memory_;
   torch::Tensor statistics_sum_;  // [statistics], in the communicator's memory; see Note [Running statistics]
   Work statistics_work_;
+  std::optional<TimeSpan> statistics_ran_;
   bool statistics_started_ = false;
-  bool last_shard_ = false;  // hooks report ready gradients in the last shard of a step only
+  torch::Tensor shard_loss_;       // [1] float64, strict only
+  std::vector<ShardSum> in_tree_;  // strict: gradient, statistics, loss
+  bool last_shard_ = false;        // hooks report ready gradients in the last shard of a step only
 };
 
 // Sum over the batch of cross entropy with label smoothing (torch.nn.functional.cross_entropy's formula,

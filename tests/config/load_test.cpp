@@ -110,8 +110,9 @@ TEST(LoadTest, ASectionWithoutKeysIsNoError) {
   EXPECT_EQ(load("optimizer:\n  # lr: 0.3\nrun: {}\n").optimizer.lr, RunConfig{}.optimizer.lr);
 }
 
-TEST(LoadTest, NotStrictIsAccepted) {
+TEST(LoadTest, DeterministicIsFalseOrStrict) {
   EXPECT_EQ(load("run: {deterministic: false}").run.deterministic, Determinism::kNone);
+  EXPECT_EQ(load("run: {deterministic: strict}").run.deterministic, Determinism::kStrict);
 }
 
 TEST(LoadTest, TheLargestSeedIsKept) {

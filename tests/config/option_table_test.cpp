@@ -96,6 +96,7 @@ TEST(OptionTableTest, HoldsTheKeysOfTheContract) {
                           "train.batch_per_rank",
                           "train.precision",
                           "train.accumulate_steps",
+                          "train.shards",
                           "train.label_smoothing",
                           "train.clip_norm",
                           "train.threads",

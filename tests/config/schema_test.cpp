@@ -41,7 +41,7 @@ TEST(SchemaTest, CarriesTypesRangesAndChoices) {
             (Json{{"type", "number"}, {"minimum", 0}, {"exclusiveMaximum", 1}}));
   EXPECT_EQ(value("train", "drop_last"), (Json{{"type", "boolean"}}));
   EXPECT_EQ(value("model", "norm"), (Json{{"enum", {"batch", "sync_batch", "group"}}}));
-  EXPECT_EQ(value("run", "deterministic"), (Json{{"enum", Json::array({false})}}));
+  EXPECT_EQ(value("run", "deterministic"), (Json{{"enum", Json::array({false, "strict"})}}));
   EXPECT_EQ(value("data", "workers").at("maximum"), 256);
 }
 

@@ -69,6 +69,24 @@ const Rule kRules[] = {
     {"swa: {enabled: true, cycle_epochs: 1, min_lr: 0.1}",
      "a.yaml:1:47: swa.min_lr: 0.1 is above the cycle's top swa.lr: 0.05",
      "swa: {enabled: true, cycle_epochs: 1, min_lr: 0.05}"},
+    {"{run: {deterministic: strict}, train: {shards: 6}}",
+     "a.yaml:1:48: train.shards: 6 is not a power of two; the sum over shards is a binary tree",
+     "{run: {deterministic: strict}, train: {shards: 8}}"},
+    {"{run: {deterministic: strict}, train: {accumulate_steps: 2}}",
+     "a.yaml:1:58: train.accumulate_steps: has no meaning with run.deterministic: strict, where train.shards "
+     "divides the batch; leave it at 1",
+     "{run: {deterministic: false}, train: {accumulate_steps: 2}}"},
+    {"{run: {deterministic: strict}, model: {norm: sync_batch}}",
+     "a.yaml:1:46: model.norm: sync_batch joins the shards that run.deterministic: strict computes alone; "
+     "use "
+     "batch or group",
+     "{run: {deterministic: strict}, model: {norm: batch}}"},
+    {"{run: {deterministic: strict}, dist: {all_reduce_dtype: bf16}}",
+     "a.yaml:1:57: dist.all_reduce_dtype: rounds what run.deterministic: strict must not; use full",
+     "{run: {deterministic: strict}, dist: {all_reduce_dtype: full}}"},
+    {"{run: {deterministic: strict}, train: {shards: 8, global_batch: 7}}",
+     "a.yaml:1:48: train.shards: 8 shards of a batch of 7 images would be empty in part",
+     "{run: {deterministic: strict}, train: {shards: 8, global_batch: 8}}"},
     {"run: {name: a/b}",
      "a.yaml:1:13: run.name: 'a/b' cannot be the name of a folder; use letters, digits, '-', '_' and '.'",
      "run: {name: a.b}"},
@@ -100,6 +118,15 @@ TEST(ValidateTest, ConfigurationsMadeInCodeAreCheckedAllAtOnce) {
             "run.name: '' cannot be the name of a folder; use letters, digits, '-', '_' and '.'\n"
             "optimizer.nesterov: needs optimizer.momentum above 0; set nesterov: false");
   EXPECT_NO_THROW(validate(RunConfig{}));
+}
+
+TEST(CheckWorldTest, StrictRunsNeedRanksThatDivideTheShards) {
+  RunConfig config;
+  config.run.deterministic = Determinism::kStrict;
+  for (const int ranks : {1, 2, 4}) EXPECT_NO_THROW(check_world(config, ranks)) << ranks;
+  EXPECT_EQ(error_of([&] { check_world(config, 3); }),
+            "train.shards: 4 shards cannot be divided among 3 ranks; run.deterministic: strict needs a rank "
+            "count that divides them");
 }
 
 TEST(CheckWorldTest, RefusesMoreRanksThanImages) {
