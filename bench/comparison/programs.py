@@ -59,6 +59,8 @@ class Context:
                                   timeout=self.timeout, check=False)
         except subprocess.TimeoutExpired as error:
             raise RunFailed(f"{command[0]} took longer than {self.timeout} s (--timeout)") from error
+        except OSError as error:
+            raise RunFailed(f"{command[0]} cannot be started: {error}") from error
         if done.returncode != 0:
             tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
             raise RunFailed(f"exit code {done.returncode}: {' '.join(map(str, command))}\n{tail}")
