@@ -56,11 +56,12 @@ void PrintTo(const FaultCase& c, std::ostream* out) { *out << name_of(c) << " " 
 Expected expected_of(const FaultCase& c) {
   const double deadline = c.point == "init" || c.point == "ending" ? RN_INIT_DEADLINE : RN_DEADLINE;
   if (c.fault == "slow") return {.code = 0};
-  // Gone before the others have seen it: mpirun reports a signal itself; after an exit without an error the
-  // deadline of the start ends the ranks that wait for it.
+  // Gone before the others have seen it: mpirun reports a signal itself. An exit without an error it notices
+  // only where another rank had come to MPI already (1); else the start's deadline ends the ranks that wait
+  // (7).
   if (c.point == "init" && c.fault == "kill") return {.code = 8, .launcher_code = 137};
   if (c.point == "init" && c.fault == "vanish") {
-    return {.code = 7, .launcher_code = 7, .words = "has not moved", .seconds = deadline};
+    return {.code = 7, .launcher_code = -1, .names_rank = false, .seconds = deadline};
   }
   // Which of the two sides of a mismatch, or of the ranks that see wrong numbers, speaks first is open.
   if (c.fault == "mismatch") {

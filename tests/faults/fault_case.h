@@ -25,7 +25,7 @@ struct Expected {
   int launcher_code = 0;   // mpirun's; -1: any but 0
   bool names_rank = true;  // failure.json names the rank that failed
   std::string words;       // in the message
-  double seconds = 0;      // the deadline that must pass first
+  double seconds = 0;      // the deadline that must pass first, may pass where the launcher's code is open
 };
 Expected expected_of(const FaultCase& c);
 
