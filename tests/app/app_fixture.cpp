@@ -119,7 +119,7 @@ std::map<std::string, std::string> AppTest::tensors(const std::string& run, std:
     const std::string name = entry.path().filename();
     if (name.ends_with(".safetensors")) files[name] = read(folder + "/" + name);
   }
-  EXPECT_GE(files.size(), 2u) << folder;
+  EXPECT_GE(files.size(), 1u) << folder;
   return files;
 }
 

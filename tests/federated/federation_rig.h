@@ -119,6 +119,7 @@ class Rig {
   static std::shared_ptr<model::Network> make_net(const RigOptions& options) {
     model::ModelOptions model;
     model.name = options.model;
+    if (options.model == "resnet9") model.width = 4;
     auto net = model::make_network(model, kClasses, /*seed=*/1, nullptr);
     const torch::NoGradGuard no_grad;
     std::int64_t salt = 0;
