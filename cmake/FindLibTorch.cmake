@@ -58,4 +58,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     target_compile_definitions(LibTorch::LibTorch INTERFACE USE_CUDA=1)
   endif()
   target_link_libraries(LibTorch::LibTorch INTERFACE ${LibTorch_CPU_LIBRARY} ${LibTorch_C10_LIBRARY})
+  # at::parallel_for is a template that is serial without OpenMP. Linked is the OpenMP that LibTorch itself runs on: a
+  # second one would have threads of its own.
+  target_compile_options(LibTorch::LibTorch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+  file(GLOB _rn_gomp ${LibTorch_ROOT}/lib/libgomp*.so*)
+  target_link_libraries(LibTorch::LibTorch INTERFACE $<IF:$<BOOL:${_rn_gomp}>,${_rn_gomp},gomp>)
 endif()

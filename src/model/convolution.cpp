@@ -1,6 +1,5 @@
 #include "model/convolution.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
@@ -9,6 +8,7 @@
 #include "kernels/convolution.h"
 #include "kernels/cpu_features.h"
 #include "kernels/weight_gradient.h"
+#include "model/parallel.h"
 
 namespace rn::model {
 namespace {

@@ -1,7 +1,5 @@
 #include "model/fused_batch_norm.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -10,6 +8,7 @@
 
 #include "core/error.h"
 #include "kernels/norm_kernels.h"
+#include "model/parallel.h"
 
 namespace rn::model {
 namespace {
