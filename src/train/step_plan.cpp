@@ -65,13 +65,16 @@ double StepPlan::epochs_done(std::int64_t steps) const {
   return static_cast<double>(steps) / static_cast<double>(steps_per_epoch_);
 }
 
-ShardRange StepPlan::shard(const Step& step, int rank, int micro_step) const {
+std::int64_t StepPlan::shard_index(int rank, int micro_step) const {
   RN_CHECK(rank >= 0 && rank < shape_.ranks && micro_step >= 0 && micro_step < shape_.accumulate, "rank ",
            rank, " of ", shape_.ranks, ", micro-step ", micro_step, " of ", shape_.accumulate);
-  const std::int64_t shards = std::int64_t{shape_.ranks} * shape_.accumulate;
-  const std::int64_t v = shape_.by_rank ? std::int64_t{rank} * shape_.accumulate + micro_step
-                                        : std::int64_t{micro_step} * shape_.ranks + rank;
-  return shard_range(step.count, v, shards);
+  return shape_.by_rank ? std::int64_t{rank} * shape_.accumulate + micro_step
+                        : std::int64_t{micro_step} * shape_.ranks + rank;
+}
+
+ShardRange StepPlan::shard(const Step& step, int rank, int micro_step) const {
+  return shard_range(step.count, shard_index(rank, micro_step),
+                     std::int64_t{shape_.ranks} * shape_.accumulate);
 }
 
 data::ShardRequest StepPlan::request(std::int64_t step, int rank, int micro_step) {

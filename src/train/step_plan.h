@@ -71,6 +71,9 @@ class StepPlan {
   // Epochs done after `steps` steps, as a fraction (for logs and schedules).
   double epochs_done(std::int64_t steps) const;
 
+  // Which of the step's shards it is. REQUIRES: 0 <= rank < ranks, 0 <= micro_step < accumulate.
+  std::int64_t shard_index(int rank, int micro_step) const;
+
   // The samples of one shard, relative to the step. REQUIRES: 0 <= rank < ranks, 0 <= micro_step <
   // accumulate.
   ShardRange shard(const Step& step, int rank, int micro_step) const;

@@ -100,10 +100,10 @@ Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_
   params_.gradient.zero_();
   if (statistics_sum_.defined()) statistics_sum_.zero_();
   for (int micro_step = 0; micro_step < options_.accumulate; ++micro_step) {
+    if (options_.before_shard) options_.before_shard(micro_step);
     const Batch batch = next_batch(batches, options_.trace);
     last_shard_ = micro_step == options_.accumulate - 1;
     if (batch.count > 0 || options_.empty_shards_run) forward_backward(batch, global_count, ballot);
-    if (options_.on_shard) options_.on_shard();
   }
   void* const stream = model::current_stream(params_.gradient.device());
   start_statistics();  // unless the last shard has: it was empty here
@@ -126,7 +126,8 @@ Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_
 // backward runs.
 Ballot TrainStep::accumulate_in_tree(BatchSource& batches, std::int64_t global_count) {
   Ballot ballot;
-  for (int shard = 0; shard < options_.accumulate; ++shard) {
+  for (int micro_step = 0; micro_step < options_.accumulate; ++micro_step) {
+    if (options_.before_shard) options_.before_shard(micro_step);
     params_.gradient.zero_();
     if (statistics_sum_.defined()) statistics_sum_.zero_();
     shard_loss_.zero_();
@@ -137,7 +138,6 @@ Ballot TrainStep::accumulate_in_tree(BatchSource& batches, std::int64_t global_c
       shard_loss_.copy_(ballot.loss_sum);
     }
     for (ShardSum& sum : in_tree_) sum.add();
-    if (options_.on_shard) options_.on_shard();
   }
   const report::TraceSpan span(options_.trace, "sum over ranks");
   for (ShardSum& sum : in_tree_) sum.finish(model::current_stream(params_.gradient.device()));

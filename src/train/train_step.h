@@ -36,8 +36,7 @@ struct StepOptions {
   bool strict = false;             // shards are summed in a fixed tree, see shard_sum.h
   bool empty_shards_run = false;   // sync_batch: a rank without samples takes part in the norm's collectives
   report::Trace* trace = nullptr;  // borrowed; null: nothing is recorded
-  std::function<void()>
-      on_shard;  // called after every shard of this rank, for the progress board; may be empty
+  std::function<void(int micro_step)> before_shard;  // called before each of this rank's shards; may be empty
 };
 
 class TrainStep {

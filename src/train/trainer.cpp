@@ -38,19 +38,12 @@ constexpr double kSmallestLossScale = 1.0 / 1024;
 // Without the sign that printf gives a NaN.
 std::string number_text(double value) { return std::isnan(value) ? "nan" : cat(value); }
 
-// Of this rank's masks in a step, for networks with dropout: there the numbers depend on the rank count.
-std::uint64_t dropout_key(std::uint64_t seed, std::int64_t step, int rank) {
+// Of a shard's masks in a step, whichever rank computes it.
+std::uint64_t dropout_key(std::uint64_t seed, std::int64_t step, std::int64_t shard) {
   CounterRandom random(seed, Purpose::kDropout, static_cast<std::uint64_t>(step),
-                       static_cast<std::uint64_t>(rank));
+                       static_cast<std::uint64_t>(shard));
   const std::uint64_t high = random.next();
   return (high << 32) | random.next();
-}
-
-// Many micro-steps make a long step: each of them is progress.
-StepOptions with_observers(StepOptions options, report::Trace& trace, dist::ProgressBoard& board) {
-  options.trace = &trace;
-  options.on_shard = [&board] { board.enter(dist::Phase::kStep); };
-  return options;
 }
 
 }  // namespace
@@ -69,7 +62,7 @@ Trainer::Trainer(const TrainerOptions& options, dist::Session& session, model::N
       schedule_(options.schedule, options.swa, options.optimizer.lr, plan.steps_per_epoch(), total_steps_),
       trace_(options.report, state.progress.step + 1),
       step_(net, state.params, session.communicator(), state.optimizer, state.scaler, options.precision,
-            with_observers(options.step, trace_, session.board())),
+            step_options()),
       vote_(session.communicator(), state.params.weights.device()),
       checkpointer_({options.checkpoint, options.identity, [this] { check_replicas(); },
                      options.check_run_folder, static_cast<double>(plan.steps_per_epoch())},
@@ -77,6 +70,17 @@ Trainer::Trainer(const TrainerOptions& options, dist::Session& session, model::N
       stragglers_(session),
       started_(Clock::now()),
       record_started_(started_) {}
+
+StepOptions Trainer::step_options() {
+  StepOptions options = options_.step;
+  options.trace = &trace_;
+  options.before_shard = [this](int micro_step) {
+    session_.board().enter(dist::Phase::kStep);  // many shards make a long step: each of them is progress
+    const auto shard = plan_.shard_index(session_.host().rank(), micro_step);
+    net_.set_dropout_key(dropout_key(options_.seed, state_.progress.step, shard));
+  };
+  return options;
+}
 
 ExitCode Trainer::fit() {
   const auto& images = dataset_.train;
@@ -110,7 +114,6 @@ void Trainer::run_step(BatchSource& batches) {
   Progress& progress = state_.progress;
   const auto step_started = Clock::now();
   const Step step = plan_.at(progress.step);
-  net_.set_dropout_key(dropout_key(options_.seed, step.step, session_.host().rank()));
   checkpointer_.poll();
   session_.board().begin_step(step.step + 1);  // counted from 1, as in all records
   trace_.begin_step(step.step + 1);

@@ -63,6 +63,7 @@ class Trainer {
   std::int64_t total_steps() const { return total_steps_; }
 
  private:
+  StepOptions step_options();
   void run_step(BatchSource& batches);
   [[noreturn]] void throw_out_of_memory(const Step& step, const std::string& details) const;
   void update_averages(std::int64_t step);

@@ -80,6 +80,7 @@ TEST_P(StrictTest, GivesTheSameBitsAtAnyRankCountStartedOrResumed) {
 INSTANTIATE_TEST_SUITE_P(
     , StrictTest,
     testing::Values(Case{"fp32", {"train.precision=fp32"}}, Case{"bf16", {"train.precision=bf16"}},
+                    Case{"dropout", {"train.precision=fp32", "model.name=pfl_cnn", "model.width=64"}},
                     // Shards of 20 images and 64 channels: the own kernels run.
                     Case{"bf16_own_kernels",
                          {"train.precision=bf16", "model.width=32", "data.dataset=synthetic",

@@ -113,6 +113,21 @@ TEST(StepPlanTest, AMicroStepCoversTheSameSamplesAtAnyRankCount) {
   }
 }
 
+TEST(StepPlanTest, ShardsByRankLieInARowAndAreTheSameAtAnyRankCount) {
+  constexpr int kShards = 8;
+  const StepPlan alone({50, 21, 1, kShards, false, true}, 1, data::AugmentOptions{}, 32, 32);
+  for (const int ranks : {2, 4, 8}) {
+    const int own = kShards / ranks;
+    const StepPlan plan({50, 21, ranks, own, false, true}, 1, data::AugmentOptions{}, 32, 32);
+    for (const std::int64_t step : {0, 2}) {  // of 21 and of 8 samples
+      for (int v = 0; v < kShards; ++v) {
+        EXPECT_EQ(plan.shard_index(v / own, v % own), v);
+        EXPECT_EQ(plan.shard(plan.at(step), v / own, v % own), alone.shard(alone.at(step), 0, v)) << v;
+      }
+    }
+  }
+}
+
 TEST(StepPlanTest, ShardsOfAnUnevenLastBatchDifferByOneAndMayBeEmpty) {
   const auto plan = make_plan(27, 12, 4, 2);  // the last batch holds 3 samples for 8 shards
   const Step last = plan.at(2);
