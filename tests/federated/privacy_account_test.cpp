@@ -1,10 +1,9 @@
-#include "federated/privacy.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "core/error.h"
+#include "federated/privacy.h"
 
 namespace rn::federated {
 namespace {
