@@ -97,11 +97,21 @@ void Checkpointer::poll() {
   if (outcome) account(*outcome, Must::kNot);
 }
 
+// A folder that was taken away is the reason of whatever a write under way has met.
+std::string Checkpointer::reason_of(const io::CheckpointOutcome& outcome) const {
+  try {
+    if (options_.check_run_folder) options_.check_run_folder();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return outcome.error;
+}
+
 // Rank 0: reports how a save ended.
 void Checkpointer::account(const io::CheckpointOutcome& outcome, Must must) {
   written_ = outcome.written();
   record_.written = written_;
-  record_.error = outcome.error;
+  record_.error = written_ ? "" : reason_of(outcome);
   record_.write_seconds = outcome.seconds;
   record_.bytes = outcome.bytes;
   report_.checkpoint(record_);
@@ -113,7 +123,7 @@ void Checkpointer::account(const io::CheckpointOutcome& outcome, Must must) {
   }
   ++totals_.failed;
   const std::string text =
-      cat("the checkpoint of step ", outcome.step, " could not be written: ", outcome.error,
+      cat("the checkpoint of step ", outcome.step, " could not be written: ", record_.error,
           ". Earlier checkpoints are untouched");
   if (must == Must::kSucceed || options_.checkpoint.on_error == "stop") {
     throw Error(outcome.code, text + "; the same command goes on from the last of them.");

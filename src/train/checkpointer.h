@@ -76,6 +76,7 @@ class Checkpointer {
 
   void start_write();
   void settle(Must must);
+  std::string reason_of(const io::CheckpointOutcome& outcome) const;
   void account(const io::CheckpointOutcome& outcome, Must must);
   void add_stall(double seconds);
   bool is_main() const { return host_.rank() == 0; }

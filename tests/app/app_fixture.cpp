@@ -139,6 +139,15 @@ std::map<std::string, std::string> AppTest::listing(const std::string& run) cons
   return files;
 }
 
+bool AppTest::reaches_checkpoint(Process& process, const std::string& run) const {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (std::chrono::steady_clock::now() < end && process.is_running()) {
+    if (read(run + "/metrics.jsonl").find("{\"event\":\"checkpoint\"") != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
 bool AppTest::reaches_step(Process& process, const std::string& run, std::int64_t step) const {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   const std::string wanted = cat("{\"event\":\"step\",\"step\":", step, ",");

@@ -60,6 +60,9 @@ class AppTest : public testing::Test {
   // Waits until a run has recorded `step`. False: it ended before, or nothing came within a minute.
   bool reaches_step(Process& process, const std::string& run, std::int64_t step) const;
 
+  // Waits until a checkpoint of the run stands: they are written beside the training. False as above.
+  bool reaches_checkpoint(Process& process, const std::string& run) const;
+
   const testing_support::TemporaryDirectory folder_;
 };
 

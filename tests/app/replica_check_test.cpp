@@ -11,13 +11,21 @@ namespace rn::app_testing {
 namespace {
 
 constexpr char kTensor[] = "fc.weight";
+// Far apart: a flip between two checkpoints meets no copy that is being written.
+constexpr std::int64_t kCheckpointSteps = 400;
 
 class ReplicaCheckTest : public AppTest {
  protected:
   // A learning rate of zero keeps the weights at their first values, so that a test knows the bytes to look
   // for; all else of a step is as ever.
   static Words frozen(const Words& changes) {
-    return long_run(2000) + Words{"optimizer.lr=0", "checkpoint.every_steps=10", "checkpoint.keep=1000"} +
+    return Words{"train.epochs=2000",
+                 "optimizer.lr=0",
+                 "eval.every_epochs=0",
+                 "report.tensorboard=false",
+                 "checkpoint.every_epochs=0",
+                 "checkpoint.keep=1000",
+                 cat("checkpoint.every_steps=", kCheckpointSteps)} +
            changes;
   }
 
@@ -37,15 +45,16 @@ class ReplicaCheckTest : public AppTest {
     return steps;
   }
 
-  // Starts `run`, flips a bit of rank `culprit` behind step 12, and expects its end with exit code 6, whole
-  // checkpoints from before it, and that the same command goes on from them. Returns failure.json.
+  // Starts `run`, flips a bit of rank `culprit` behind the first checkpoint, and expects its end with exit
+  // code 6, whole checkpoints from before it, and that the same command goes on from them. Returns
+  // failure.json.
   Json end_by_flip(const std::string& run, const Words& changes, int ranks, int culprit) {
     auto process = start(train(run, changes), ranks);
-    if (!reaches_step(process, run, 12)) {
+    if (!reaches_checkpoint(process, run)) {
       ADD_FAILURE() << process.wait().text();
       return {};
     }
-    const std::string clean = weights_in(run + "/checkpoints/10/model.safetensors");
+    const std::string clean = weights_in(cat(run, "/checkpoints/", kCheckpointSteps, "/model.safetensors"));
     const pid_t pid = rank_process(process.pid(), culprit);
     EXPECT_GT(pid, 0);
     const int places = flip_bit(pid, clean, /*at=*/22, /*bit=*/5);
@@ -67,7 +76,7 @@ class ReplicaCheckTest : public AppTest {
       return {};
     }
     EXPECT_EQ(report.at("code"), 6);
-    EXPECT_EQ(last_checkpoint(run) % 10, 0);
+    EXPECT_EQ(last_checkpoint(run) % kCheckpointSteps, 0);
     for (const std::int64_t step : checkpoints(run)) {
       EXPECT_LT(step, report.at("step").get<std::int64_t>());
       EXPECT_EQ(weights_in(cat(run, "/checkpoints/", step, "/model.safetensors")), clean) << step;
@@ -105,7 +114,7 @@ TEST_F(ReplicaCheckTest, WithoutChecksBetweenThemEveryCheckpointIsStillChecked) 
   const std::string message = report.at("message");
   EXPECT_NE(message.find(cat("model/", kTensor, " differs, rank 0 against rank 1")), std::string::npos)
       << message;
-  EXPECT_EQ(report.at("step").get<std::int64_t>() % 10, 0) << "a step with a checkpoint";
+  EXPECT_EQ(report.at("step").get<std::int64_t>() % kCheckpointSteps, 0) << "a step with a checkpoint";
   EXPECT_EQ(report.at("phase"), "checkpoint");
 }
 

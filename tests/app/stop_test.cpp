@@ -95,7 +95,7 @@ TEST_F(StopTest, ARunWhoseFolderIsTakenAwayEndsWithOneErrorIfSoConfigured) {
     const std::string run = cat("run", ranks);
     const Words changes = {"checkpoint.every_steps=25", "checkpoint.on_error=stop"};
     auto process = start(train(run, long_run(2000) + changes), ranks);
-    ASSERT_TRUE(reaches_step(process, run, 27)) << process.wait().text();
+    ASSERT_TRUE(reaches_checkpoint(process, run)) << process.wait().text();
     std::filesystem::rename(path(run), path(run + ".moved"));
     const auto result = process.wait();
     EXPECT_EQ(result.code, 1) << result.text();
@@ -112,7 +112,7 @@ TEST_F(StopTest, ARunWhoseFolderIsTakenAwayEndsWithOneErrorIfSoConfigured) {
 
 TEST_F(StopTest, ARunWhoseFolderComesBackGoesOnWriting) {
   auto process = start(train("run", long_run(2000) + Words{"checkpoint.every_steps=25"}), 2);
-  ASSERT_TRUE(reaches_step(process, "run", 27)) << process.wait().text();
+  ASSERT_TRUE(reaches_checkpoint(process, "run")) << process.wait().text();
   std::filesystem::rename(path("run"), path("run.moved"));
   // Its records go on, into the file that it holds open.
   const auto has_checkpoint = [&](const std::string& run, bool written, std::int64_t after) {
