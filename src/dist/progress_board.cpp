@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -94,7 +95,14 @@ ProgressBoard::~ProgressBoard() {
 }
 
 void ProgressBoard::attach() {
-  while (!try_create() && !try_open()) std::this_thread::yield();
+  try {
+    while (!try_create() && !try_open()) std::this_thread::yield();
+  } catch (const EnvironmentError& error) {
+    // Rank 0 speaks for what all ranks meet. This one may be met by the node's first rank alone, and end the
+    // job.
+    if (rank_ != 0) std::fprintf(stderr, "rn_dist: rank %d: %s\n", rank_, error.what());
+    throw;
+  }
 }
 
 bool ProgressBoard::try_create() {
