@@ -163,13 +163,14 @@ void Federation::train_client(Round& round, std::size_t place, double local_lr) 
     report.scalar = contribution.scalar;
     report.below_bound =
         pipeline_.apply(update, row_.residual_of(row), state_.progress.clip, task.round, task.client) ? 1 : 0;
-    if (!(norm_of(update) < kExactLimit)) {
+    const auto& variate = contribution.variate;
+    if (!(norm_of(update) < kExactLimit) || (variate.defined() && !(norm_of(variate) < kExactLimit))) {
       objection = "what it sends is too long";
     } else {
       report.counts = true;
       aggregator_->add(place, update, round.weights[place] * contribution.factor);
-      if (contribution.variate.defined()) {
-        variates_->add(contribution.variate, 1 / static_cast<double>(round.weights.size()));
+      if (variate.defined()) {
+        variates_->add(variate, 1 / static_cast<double>(round.weights.size()));
       }
       if (row_.algorithm_size > 0) row_.algorithm_of(row).copy_(of_algorithm);
     }
