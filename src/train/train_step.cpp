@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "core/error.h"
+#include "core/timer.h"
 #include "model/device_stream.h"
 #include "model/norm.h"
 #include "model/tensor_dtype.h"
@@ -140,7 +141,9 @@ Ballot TrainStep::accumulate_in_tree(BatchSource& batches, std::int64_t global_c
     for (ShardSum& sum : in_tree_) sum.add();
   }
   const report::TraceSpan span(options_.trace, "sum over ranks");
+  const Stopwatch watch;
   for (ShardSum& sum : in_tree_) sum.finish(model::current_stream(params_.gradient.device()));
+  tree_seconds_ = watch.seconds();
   ballot.loss_sum =
       communicator_.rank() == 0 ? shard_loss_[0] : torch::Tensor();  // the vote adds nothing to it
   return ballot;

@@ -53,7 +53,8 @@ class TrainStep {
   // run() up to the update: the gradient of the global batch is in params.gradient afterwards.
   Ballot accumulate_gradient(BatchSource& batches, std::int64_t global_count);
 
-  double comm_wait_seconds() const { return reducer_.wait_seconds(); }
+  // Host time that the last step waited for the sums over the ranks.
+  double comm_wait_seconds() const { return options_.strict ? tree_seconds_ : reducer_.wait_seconds(); }
   const dist::GradientReducer& reducer() const { return reducer_; }
 
  private:
@@ -77,6 +78,7 @@ class TrainStep {
   std::optional<TimeSpan> statistics_ran_;
   bool statistics_started_ = false;
   torch::Tensor shard_loss_;       // [1] float64, strict only
+  double tree_seconds_ = 0;        // of the sum over the ranks in the last step
   std::vector<ShardSum> in_tree_;  // strict: gradient, statistics, loss
   bool last_shard_ = false;        // hooks report ready gradients in the last shard of a step only
 };
