@@ -83,18 +83,19 @@ class Context:
         with open(folder / "metrics.jsonl", encoding="utf-8") as file:
             return Run(folder, [json.loads(line) for line in file])
 
-    def train_steps(self, precision, ranks=1, threads=2):
-        """Images per second over all ranks, from the median step."""
+    def train_steps(self, precision, ranks=1, threads=2, batch=0, keys=None):
+        """Images per second over all ranks, from the median step; `batch`: another one than the comparison's."""
         count = WARMUP_STEPS + self.steps
-        run = self.train({"train.max_steps": count, "train.precision": precision,
-                          "train.epochs": self.epochs_of(count)}, ranks, threads)
+        batch = batch or self.batch
+        run = self.train({"train.max_steps": count, "train.precision": precision, "train.global_batch": batch,
+                          "train.epochs": self.epochs_of(count, batch), **(keys or {})}, ranks, threads)
         rates = [record["images_per_second"] for record in run.of("step")]
         median = statistics.median(rates[WARMUP_STEPS:])
         return Measurement(median, run.peak_memory(), {"first_step_ratio": round(median / rates[0], 2)})
 
-    def epochs_of(self, steps):
+    def epochs_of(self, steps, batch=0):
         """Enough of them for so many steps."""
-        return 1 + steps * self.batch // self.images
+        return 1 + steps * (batch or self.batch) // self.images
 
     def time_until(self, command, text, path=None):
         """Seconds from the start of the process until `text` stands in the file `path`, or in its output if none is given.

@@ -29,8 +29,8 @@ def memory_format(args):
     return torch.channels_last if args.layout == "channels-last" else torch.contiguous_format
 
 
-def autocast(args):
-    return torch.autocast("cpu", torch.bfloat16) if args.precision == "bf16" else contextlib.nullcontext()
+def autocast(args, device="cpu"):
+    return torch.autocast(device, torch.bfloat16) if args.precision == "bf16" else contextlib.nullcontext()
 
 
 def make_optimizer(parameters, lr=0.01):

@@ -46,7 +46,7 @@ clang_format_check() {
 # Not on every machine, and not needed to use the program: skipped where it is missing.
 shellcheck_check() {
   cd "$RN_ROOT" || return
-  shellcheck -x launch/setup launch/run launch/quickstart launch/test launch/lib/*.sh .ci/run tests/launch/*.sh \
+  shellcheck -x launch/setup launch/run launch/quickstart launch/test launch/gpu-check launch/lib/*.sh .ci/run tests/launch/*.sh \
     slurm/*.sbatch slurm/lib.sh tests/slurm/*.sh tests/hosts/*.sh tests/hosts/enter_host
 }
 

@@ -1,11 +1,13 @@
 // What the GPU tests share: one GPU per rank, or a skip that nobody can miss.
 //
 // RN_REQUIRE_GPU=N: this machine has N GPUs, so tests with up to N ranks fail instead of being skipped.
+// RN_SHARE_GPU=1: several ranks may compute on one GPU, which NCCL allows with NCCL_MULTI_RANK_GPU_ENABLE=1.
 #pragma once
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -34,7 +36,10 @@ class Communicators : public ::testing::Environment {
     }
     return *gpu_;
   }
-  torch::Device device() const { return {torch::kCUDA, static_cast<c10::DeviceIndex>(host_->local_rank())}; }
+  torch::Device device() const {
+    const int index = host_->local_rank() % std::max(1, dist::cuda_device_count());
+    return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+  }
   void TearDown() override {
     gpu_.reset();
     host_.reset();
@@ -55,7 +60,8 @@ class GpuTest : public ::testing::Test {
   void SetUp() override {
     const int ranks = Communicators::get().host().local_size();
     const int gpus = dist::cuda_device_count();
-    if (gpus >= ranks) return;
+    const bool shared = std::getenv("RN_SHARE_GPU") != nullptr;
+    if (gpus >= (shared ? 1 : ranks)) return;
     const auto missing = cat(ranks, " rank(s) need a GPU each, this process sees ", gpus);
     const char* required = std::getenv("RN_REQUIRE_GPU");
     if (required != nullptr && std::atoi(required) >= ranks) {
