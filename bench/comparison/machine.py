@@ -45,4 +45,5 @@ def describe(context):
         "rounds": context.rounds,
         "steps": context.steps,
         "batch": context.batch,
+        "federated_rounds": context.federated_rounds,
     }

@@ -1,16 +1,11 @@
 """Measures rows: ours and the peers in turn, A B A B, and compares the medians."""
 import json
 import statistics
-import sys
 
-from .programs import RunFailed
+from .programs import RunFailed, say
 from .rows import GFLOP_PER_IMAGE
 
 KEPT_PEERS = 2  # of the modes of a peer, after one run of each: which one is best may change with the machine's mood
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def better(row, a, b):
@@ -19,7 +14,7 @@ def better(row, a, b):
 
 def choose_peers(row, context):
     """The peers that take part in the rounds, and what one run of each gave."""
-    if len(row.peers) <= KEPT_PEERS:
+    if len(row.peers) <= KEPT_PEERS or row.goals:
         return list(row.peers), {}
     trial, failures = {}, {}
     for name, run in row.peers.items():
@@ -39,23 +34,38 @@ def measure_row(row, context):
     names, notes = choose_peers(row, context)
     ours, peers = [], {name: [] for name in names}
     for round_ in range(context.rounds):
+        context.seed = round_ + 1
         ours.append(row.ours(context))
-        for name in names:
-            peers[name].append(row.peers[name](context))
+        for name in list(peers):
+            try:
+                peers[name].append(row.peers[name](context))
+            except RunFailed as error:  # of several peers one that is not installed does not cost the others
+                if round_ > 0 or len(peers) == 1:
+                    raise
+                del peers[name]
+                notes.setdefault("failed", {})[name] = str(error).splitlines()[0]
+                say(f"{row.name}: {name} left out: {error}")
         line = "  ".join(f"{name} {runs[-1].value:.4g}" for name, runs in peers.items())
         say(f"{row.name}: round {round_ + 1}: rn_dist {ours[-1].value:.4g}  {line}")
     result = {"name": row.name, "title": row.title, "unit": row.unit, "precision": row.precision, "goal": row.goal,
-              "stretch": row.stretch, "ours": summary(ours), "peers": {n: summary(runs) for n, runs in peers.items()},
-              **notes}
+              "stretch": row.stretch, "federated": row.federated, "limit": row.limit, "gflop": row.gflop,
+              "ours": summary(ours), "peers": {n: summary(runs) for n, runs in peers.items()}, **notes}
     if peers:
         medians = {name: statistics.median(run.value for run in runs) for name, runs in peers.items()}
         best = (max if row.higher_is_better else min)(medians, key=medians.get)
-        ratios = [a.value / b.value if row.higher_is_better else b.value / a.value for a, b in zip(ours, peers[best])]
         result["best_peer"] = best
-        a, b = result["ours"]["median"], medians[best]
-        result["ratio"] = a / b if row.higher_is_better else b / a
-        result["ratio_range"] = [min(ratios), max(ratios)]
+        result.update(ratio_of(row, ours, peers[best]))
+        result["ratios"] = {name: {**ratio_of(row, ours, runs), "goal": row.goals.get(name, row.goal)}
+                            for name, runs in peers.items()}
     return result
+
+
+def ratio_of(row, ours, peer):
+    """Of the medians, and its range over the rounds; above 1 ours is better."""
+    pairs = [(a.value, b.value) if row.higher_is_better else (b.value, a.value) for a, b in zip(ours, peer)]
+    a, b = (statistics.median(values) for values in zip(*pairs))
+    ratios = [x / y for x, y in pairs]
+    return {"ratio": a / b, "ratio_range": [min(ratios), max(ratios)]}
 
 
 def summary(runs):
@@ -64,7 +74,8 @@ def summary(runs):
     if runs[0].memory:
         result["memory"] = statistics.median(run.memory for run in runs)
     for key in runs[0].extra:
-        result[key] = statistics.median(run.extra[key] for run in runs)
+        result[f"{key}_values"] = [run.extra[key] for run in runs]
+        result[key] = statistics.median(result[f"{key}_values"])
     return result
 
 
@@ -90,6 +101,12 @@ def median_rates(samples):
 
 def add_roof_shares(result, rates):
     """How near a training step is to what the machine's arithmetic allows; see docs/performance.md."""
+    if result["gflop"]:
+        roof = rates["gemm_bf16"] if result["precision"] == "bf16" else rates["fma_fp32"]
+        for side in (result["ours"], *result["peers"].values()):
+            side["gflops"] = result["gflop"] / side["median"]
+            side["roof_share"] = side["gflops"] / roof
+        return
     if not result["precision"] or "1-thread" in result["name"]:
         return
     roof = rates["gemm_bf16"] if result["precision"] == "bf16" else rates["fma_fp32"]

@@ -5,6 +5,7 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -16,10 +17,14 @@ class RunFailed(Exception):
     """A program ended badly; the message holds its command and the end of its output."""
 
 
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
 @dataclasses.dataclass
 class Measurement:
     value: float
-    memory: int = 0  # peak, bytes of rank 0; 0: not measured
+    memory: int = 0  # peak, bytes of rank 0 (of all processes in federated rows); 0: not measured
     extra: dict = dataclasses.field(default_factory=dict)
 
 
@@ -27,6 +32,8 @@ class Context:
     """The settings of one comparison, and a folder for what its runs write."""
 
     root = ROOT
+    federated_rounds = 10  # of one federated run, the first one left out of its median
+    seed = 1  # of a federated run: another one in each round of the comparison
 
     def __init__(self, args):
         self.build = pathlib.Path(args.build).resolve()
@@ -37,6 +44,7 @@ class Context:
         self._folder = tempfile.TemporaryDirectory(prefix="rn_compare_")
         self.folder = pathlib.Path(self._folder.name)
         self._runs = 0
+        self.loop_modes = {}  # the fastest of the federated loop by hand, by network
 
     def close(self):
         self._folder.cleanup()

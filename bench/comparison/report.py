@@ -25,6 +25,8 @@ def table(document):
              "share of the GEMM rate over the net's shapes | peak MiB: rn_dist, peer |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for result in document["rows"]:
+        if result["federated"]:
+            continue
         ours, unit = result["ours"], result["unit"]
         cells = [f"`{result['name']}`: {result['title']}", f"{number(ours['median'])} {unit}"]
         if "best_peer" in result:

@@ -1,27 +1,11 @@
 """The rows of the table: what is measured, against whom, and what is aimed at."""
-import dataclasses
 import json
-import typing
 
-from .programs import Context, Measurement
+from .federated_rows import federated_rows
+from .programs import Measurement
+from .row import Row
 
 GFLOP_PER_IMAGE = 3.33  # ResNet-18 on 32x32, forward and backward: docs/performance.md
-
-Runner = typing.Callable[[Context], Measurement]
-
-
-@dataclasses.dataclass
-class Row:
-    name: str
-    title: str
-    unit: str
-    ours: Runner
-    peers: dict[str, Runner]
-    higher_is_better: bool = True
-    goal: float = 0  # of the ratio; 0: none
-    stretch: float = 0
-    slow: bool = False  # only with --all or by name
-    precision: str = ""  # of a training step: the roof that its rate is compared with
 
 
 def mode_name(mode):
@@ -182,4 +166,5 @@ def all_rows():
         Row("ema", "EMA after every step: share of the step", "%", ema_share, {}, higher_is_better=False),
         Row("swa", "SWA with re-estimated statistics: share of a run of 12 epochs", "%", swa_share, {},
             higher_is_better=False, slow=True),
+        *federated_rows(),
     ]

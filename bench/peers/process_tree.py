@@ -4,7 +4,7 @@ import pathlib
 import threading
 import time
 
-INTERVAL_SECONDS = 0.25
+FIRST_INTERVAL, LONGEST_INTERVAL = 0.05, 0.5  # seconds: a peak stays on record, so few looks do
 
 
 def seconds_since_start():
@@ -38,7 +38,7 @@ def peak_resident_bytes(pid):
 
 class PeakMemory:
     """The sum of the peaks of a process and of all its descendants, looked at again and again in a thread. What lives
-    for less than INTERVAL_SECONDS may be missed; pages that several of them share count for each."""
+    for less than an interval may be missed; pages that several of them share count for each."""
 
     def __init__(self, pid, counts_itself=True):
         self._pid, self._counts_itself = pid, counts_itself
@@ -48,8 +48,10 @@ class PeakMemory:
         self._thread.start()
 
     def _watch(self):
-        while not self._ended.wait(INTERVAL_SECONDS):
+        interval = FIRST_INTERVAL
+        while not self._ended.wait(interval):
             self._look()
+            interval = min(1.5 * interval, LONGEST_INTERVAL)
 
     def _look(self):
         parent_of = parents()

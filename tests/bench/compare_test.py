@@ -16,14 +16,16 @@ sys.path.insert(0, str(ROOT / "bench"))
 from comparison import report, roofline, validity  # noqa: E402
 
 
-class CompareTest(unittest.TestCase):
+class Harness(unittest.TestCase):
+    """bench/compare on stand-ins."""
+
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rn_compare_test_"))
         self.addCleanup(shutil.rmtree, self.folder)
         programs = self.folder / "build/bin"
         programs.mkdir(parents=True)
         self.install("fake_rn_dist.py", programs / "rn_dist")
-        for name in ("machine_rates", "all_reduce_bench", "data_bench", "mpirun", "python"):
+        for name in ("machine_rates", "all_reduce_bench", "data_bench", "empty_client_bench", "mpirun", "python"):
             self.install("fake_programs.py", programs / name)
         self.programs = programs
 
@@ -34,6 +36,7 @@ class CompareTest(unittest.TestCase):
 
     def compare(self, *words, **figures):
         environment = dict(os.environ, PATH=f"{self.programs}:{os.environ['PATH']}", **figures)
+        environment.pop("RN_CIFAR10_DIR", None)
         return subprocess.run(
             [sys.executable, ROOT / "bench/compare", *words, "--build", self.folder / "build", "--python",
              self.programs / "python", "--steps", "3", "--images", "1000"],
@@ -45,6 +48,8 @@ class CompareTest(unittest.TestCase):
         self.assertTrue((self.folder / "out.json").exists(), result.stderr)
         return result, json.loads((self.folder / "out.json").read_text())
 
+
+class CompareTest(Harness):
     def test_every_row_is_measured_and_compared(self):
         result, document = self.measure("--all")
         rows = {row["name"]: row for row in document["rows"]}
@@ -63,6 +68,7 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(rows["step-fp32"]["ours"]["first_step_ratio"], 2)
         for name in rows:
             self.assertIn(f"`{name}`", result.stdout)
+        self.assertEqual(result.returncode, 0, result.stdout)
 
     def test_a_comparison_of_equal_losses_and_quick_peers_is_valid(self):
         result, document = self.measure("step-fp32")
