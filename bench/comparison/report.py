@@ -78,13 +78,13 @@ def section(document, chart):
                         f"![Roofline of the training step]({chart})"])
 
 
-def replace_section(page, text):
+def replace_section(page, text, begin=BEGIN, end=END):
     """The page with what stands between the markers replaced."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    before, found_begin, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the page lacks {begin} or {end}")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 def write_docs(document, root):

@@ -92,12 +92,16 @@ class Records:
     def __len__(self):
         return int(self._starts[-1])
 
-    def normalised(self, indices):
-        """Images [n, 3, 32, 32] float32 and labels [n] int64."""
+    def read(self, indices):
+        """Images [n, 3, 32, 32] uint8 and labels [n] int64."""
         files = np.searchsorted(self._starts, indices, side="right") - 1
         raw = np.stack([self._files[f][i - self._starts[f]] for f, i in zip(files, indices)])
-        images = torch.from_numpy(raw[:, 1:].reshape(-1, 3, 32, 32)).float().div_(255).sub_(MEAN).div_(STD)
-        return images, torch.from_numpy(raw[:, 0].astype(np.int64))
+        return torch.from_numpy(raw[:, 1:].reshape(-1, 3, 32, 32)), torch.from_numpy(raw[:, 0].astype(np.int64))
+
+    def normalised(self, indices):
+        """The images as float32 by MEAN and STD."""
+        images, labels = self.read(indices)
+        return images.float().div_(255).sub_(MEAN).div_(STD), labels
 
 
 def training_records(root):
@@ -122,13 +126,13 @@ def read_partition(path):
     return [np.array(line.split(), dtype=np.int64) for line in lines[1:] if line[:1].isdigit()]
 
 
-def accuracy(net, root):
-    """Of the test set, percent."""
+def accuracy(net, root, load=Records.normalised):
+    """Of the test set, percent; `load` makes a batch of it from records and indices."""
     records, correct = Records(root, "test_batch.bin"), 0
     net.eval()
     with torch.inference_mode():
         for begin in range(0, len(records), 500):
-            images, labels = records.normalised(np.arange(begin, min(begin + 500, len(records))))
+            images, labels = load(records, np.arange(begin, min(begin + 500, len(records))))
             correct += (net(images).argmax(1) == labels).sum().item()
     return 100 * correct / len(records)
 
@@ -154,7 +158,8 @@ class Report:
     def finish(self, net, **about):
         """`net`: with the server's weights after the last round. What the first round takes beyond the median, such as
         workers that start with their first task, is part of the start-up."""
-        peak = self._memory.finish()  # before the evaluation, which is no part of the rounds
+        top1 = accuracy(net, self._args.root)
+        peak = self._memory.finish()
         if self._args.save:
             from safetensors.torch import save_file
             save_file({name: value.contiguous() for name, value in net.state_dict().items()}, self._args.save)
@@ -162,4 +167,4 @@ class Report:
         print(json.dumps({
             "seconds_per_round": median, "round_seconds": self._seconds, "startup_seconds": self._first_end - median,
             "peak_memory_bytes": peak, "net": self._args.net, "rounds": self._args.rounds,
-            "top1": accuracy(net, self._args.root), "torch": torch.__version__, **about}), flush=True)
+            "top1": top1, "torch": torch.__version__, **about}), flush=True)

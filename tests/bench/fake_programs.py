@@ -29,6 +29,13 @@ def peer(script, words):
         if os.environ.get("FAKE_NO_COMPILER"):
             sys.exit("InductorError: no working C++ compiler")
         rate *= 1.25
+    if script == "federated_niid.py":
+        if "--save-init" in words:
+            pathlib.Path(words[words.index("--save-init") + 1]).touch()
+            return {"top1": []}
+        if not all(pathlib.Path(words[words.index(option) + 1]).exists() for option in ("--partition", "--init")):
+            sys.exit("FileNotFoundError: no such file")
+        return {"top1": [10.0, 40.5 + 0.25 * int(words[words.index("--seed") + 1])]}
     if script in FEDERATED_SECONDS:
         return federated(script, words)
     if script == "torch_losses.py":

@@ -55,7 +55,7 @@ class FederatedRowsTest(Harness):
         self.assertAlmostEqual(document["federated_weights"][0]["relative_difference"], 0.01, places=5)
 
     def test_another_accuracy_voids_the_table(self):
-        for accuracy, valid in (("39", True), ("38", False)):  # the peers': 40.5 %, two points are allowed
+        for accuracy, valid in (("39", True), ("37", False)):  # the peers': 40.5 %; seeds add 0.25 to ours
             result, document, _ = self.rows("federated-lenet", FAKE_TOP1=accuracy)
             self.assertEqual(document["valid"], valid, result.stdout)
 
