@@ -12,6 +12,7 @@ from .programs import ROOT, Measurement, Run, RunFailed, say
 
 CONFIG = ROOT / "configs/federated/pfl_iid.yaml"
 RANKS = 2
+EVAL_BATCH = 100  # as the peers: a larger one would be what decides on the memory
 
 # Of an image on its way forward, layer by layer. Training takes three products of each: forward, by the weight, and by the
 # input, which the first layer does without.
@@ -39,8 +40,8 @@ def images_root(context):
 def command_of(context, folder, overrides, ranks):
     keys = {"run.dir": folder, "run.seed": context.seed, "data.root": images_root(context),
             "federated.rounds": context.federated_rounds, "federated.eval_every_rounds": 0,
-            "federated.checkpoint_every_rounds": 0, "train.threads": 1, "report.tensorboard": "false",
-            "report.progress": "none", **overrides}
+            "federated.checkpoint_every_rounds": 0, "eval.batch": EVAL_BATCH, "train.threads": 1,
+            "report.tensorboard": "false", "report.progress": "none", **overrides}
     command = [context.binary("rn_dist"), CONFIG, *(f"{key}={value}" for key, value in keys.items())]
     return (context.mpirun(ranks) if ranks > 1 else []) + command
 

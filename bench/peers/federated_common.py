@@ -18,6 +18,7 @@ from process_tree import PeakMemory, seconds_since_start
 RANKS = 2
 CLASSES = 10
 RECORD_BYTES = 3073
+EVAL_BATCH = 100
 MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(1, 3, 1, 1)
 STD = torch.tensor([0.2470, 0.2435, 0.2616]).view(1, 3, 1, 1)
 
@@ -131,8 +132,8 @@ def accuracy(net, root, load=Records.normalised):
     records, correct = Records(root, "test_batch.bin"), 0
     net.eval()
     with torch.inference_mode():
-        for begin in range(0, len(records), 500):
-            images, labels = load(records, np.arange(begin, min(begin + 500, len(records))))
+        for begin in range(0, len(records), EVAL_BATCH):
+            images, labels = load(records, np.arange(begin, min(begin + EVAL_BATCH, len(records))))
             correct += (net(images).argmax(1) == labels).sum().item()
     return 100 * correct / len(records)
 
