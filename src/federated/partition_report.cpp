@@ -123,7 +123,9 @@ std::string partition_heat_map(const Partition& partition, const LabelView& data
   map.bar_label = "images";
   map.values.resize(class_names.size() * static_cast<std::size_t>(columns));
   for (std::int64_t column = 0; column < columns; ++column) {
-    const std::int64_t client = column * clients / columns;
+    // One of each block of clients, not always its first: who holds which labels may repeat with the number.
+    const std::int64_t first = column * clients / columns;
+    const std::int64_t client = first + column % ((column + 1) * clients / columns - first);
     map.columns.push_back(client);
     map.bars.push_back(static_cast<double>(partition.size(client)));
     const auto counts = class_counts(partition, client, data);

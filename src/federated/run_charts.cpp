@@ -105,12 +105,12 @@ std::vector<std::string> write_run_charts(io::FileSystem& files, const std::stri
     written.push_back(folder + "/" + name);
   };
   write("accuracy.svg",
-        {"Accuracy of the server's weights", "round", "top-1 in %", listed(history.accuracy)});
-  write("loss.svg", {"Loss", "round", "mean cross entropy", listed(history.loss)});
+        {"Accuracy of the server's weights", "round", "top-1 in %", listed(history.accuracy), true, true});
+  write("loss.svg", {"Loss", "round", "mean cross entropy", listed(history.loss), true, true});
   const bool takes_time = !history.simulated.empty() && history.simulated.rbegin()->second > 0;
   if (takes_time) {
     write("simulated_time.svg",
-          {"Accuracy over simulated time", "simulated seconds", "top-1 in %", over_time(history)});
+          {"Accuracy over simulated time", "simulated seconds", "top-1 in %", over_time(history), true});
   }
   return written;
 }

@@ -18,6 +18,8 @@ struct LineChart {
   std::string x_label;
   std::string y_label;
   std::vector<Curve> curves;  // up to 8, told apart by color and by name
+  bool x_from_zero = false;   // the x axis begins at 0 although the curves do not
+  bool x_is_count = false;    // no ticks between whole numbers
 };
 std::string line_chart_svg(const LineChart& chart);
 

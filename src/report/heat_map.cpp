@@ -86,8 +86,10 @@ void draw_column_axis(SvgCanvas& canvas, const HeatMap& map, const Columns& colu
       16 + 7 * static_cast<double>(chart_number(static_cast<double>(map.columns.back())).size());
   const auto step = static_cast<std::size_t>(std::max(1.0, std::ceil(room / columns.pitch)));
   for (std::size_t c = 0; c < count; c += step) {
-    canvas.text(columns.at(c) + columns.width() / 2, bottom + 16,
-                chart_number(static_cast<double>(map.columns[c])), {.anchor = TextAnchor::kMiddle});
+    const double middle = columns.at(c) + columns.width() / 2;
+    if (c > 0 && middle + room / 2 > columns.at(count) + 16) break;  // it would run into the scale's label
+    canvas.text(middle, bottom + 16, chart_number(static_cast<double>(map.columns[c])),
+                {.anchor = TextAnchor::kMiddle});
   }
   canvas.text(columns.left + columns.pitch * static_cast<double>(count) / 2, bottom + 38, map.column_label,
               {.anchor = TextAnchor::kMiddle});
@@ -103,7 +105,9 @@ void draw_scale(SvgCanvas& canvas, double left, double top, double height, doubl
   }
   const double middle = largest >= 40 ? std::round(largest / 4) : largest / 4;
   canvas.text(left + 18, top + 10, chart_number(largest));
-  if (height > 60) canvas.text(left + 18, top + height / 2 + 4, chart_number(middle));
+  const bool is_count = largest == std::floor(largest);
+  if (height > 60 && (!is_count || middle == std::floor(middle)))
+    canvas.text(left + 18, top + height / 2 + 4, chart_number(middle));
   canvas.text(left + 18, top + height, "0");
   canvas.text(left, top + height + 17, label);
 }

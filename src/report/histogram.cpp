@@ -27,7 +27,7 @@ int bins_for(const std::vector<double>& sorted) {
 void mark(SvgCanvas& canvas, const Axis& x, double value, const std::string& name, double label_y) {
   canvas.line(x.pixel(value), kTop - 12, x.pixel(value), kHeight - kBottom, style::kInk);
   const bool left = x.pixel(value) > style::kWidth / 2;
-  canvas.text(x.pixel(value) + (left ? -5 : 5), label_y, cat(name, " ", chart_number(value)),
+  canvas.text(x.pixel(value) + (left ? -5 : 5), label_y, cat(name, " ", rounded_chart_number(value)),
               {.color = style::kInk, .anchor = left ? TextAnchor::kEnd : TextAnchor::kStart});
 }
 
@@ -50,7 +50,7 @@ std::string histogram_svg(const Histogram& histogram) {
   for (const double value : sorted) {
     counts[static_cast<std::size_t>(std::min(bins - 1, static_cast<int>((value - x.low()) / width)))] += 1;
   }
-  const Axis y(0, *std::max_element(counts.begin(), counts.end()), kHeight - kBottom, kTop, 4);
+  const Axis y(0, *std::max_element(counts.begin(), counts.end()), kHeight - kBottom, kTop, 4, 1);
   for (const double tick : y.ticks()) {
     canvas.line(kLeft, y.pixel(tick), style::kWidth - kRight, y.pixel(tick), style::kGrid);
     canvas.text(kLeft - 8, y.pixel(tick) + 4, chart_number(tick), {.anchor = TextAnchor::kEnd});

@@ -26,13 +26,6 @@ struct Range {
   bool empty() const { return low > high; }
 };
 
-// Four digits: what a legend has room for.
-std::string rounded(double value) {
-  if (value == 0) return "0";
-  const double unit = std::pow(10, std::floor(std::log10(std::abs(value))) - 3);
-  return chart_number(std::round(value / unit) * unit);
-}
-
 bool is_drawn(const Curve& curve, std::size_t i) {
   return std::isfinite(curve.x[i]) && std::isfinite(curve.y[i]);
 }
@@ -69,7 +62,7 @@ void draw_legend(SvgCanvas& canvas, const std::vector<Curve>& curves) {
     std::string name = curves[c].name;
     for (std::size_t i = curves[c].x.size(); i-- > 0;) {
       if (!is_drawn(curves[c], i)) continue;
-      name += cat("  ", rounded(curves[c].y[i]));
+      name += cat("  ", rounded_chart_number(curves[c].y[i]));
       break;
     }
     canvas.line(left, 44, left + 18, 44, kColors[c % kColors.size()], 3);
@@ -97,7 +90,8 @@ std::string line_chart_svg(const LineChart& chart) {
     canvas.text(style::kWidth / 2, kHeight / 2, "no values", {.anchor = TextAnchor::kMiddle});
     return canvas.finish();
   }
-  const Axis x(x_range.low, x_range.high, kLeft, style::kWidth - kRight, 8);
+  if (chart.x_from_zero) x_range.add(0);
+  const Axis x(x_range.low, x_range.high, kLeft, style::kWidth - kRight, 8, chart.x_is_count ? 1 : 0);
   const Axis y(y_range.low, y_range.high, kHeight - kBottom, kTop);
   for (const double tick : y.ticks()) {
     canvas.line(kLeft, y.pixel(tick), style::kWidth - kRight, y.pixel(tick), style::kGrid);

@@ -95,7 +95,7 @@ void SvgCanvas::polyline(const std::vector<std::pair<double, double>>& points, s
 
 std::string SvgCanvas::finish() const { return head_ + body_ + "</svg>\n"; }
 
-Axis::Axis(double low, double high, double from_pixel, double to_pixel, int ticks)
+Axis::Axis(double low, double high, double from_pixel, double to_pixel, int ticks, double smallest_step)
     : low_(low), high_(high), from_pixel_(from_pixel), to_pixel_(to_pixel) {
   RN_CHECK(std::isfinite(low) && std::isfinite(high) && low <= high && ticks > 0, low, " .. ", high);
   if (low_ == high_) {
@@ -106,7 +106,8 @@ Axis::Axis(double low, double high, double from_pixel, double to_pixel, int tick
   const double raw = (high_ - low_) / ticks;
   const double power = std::pow(10, std::floor(std::log10(raw)));
   const double digit = raw / power;
-  const double step = power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
+  const double round_step = power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
+  const double step = std::max(smallest_step, round_step);
   const double first = std::floor(low_ / step + 1e-9);
   const double last = std::ceil(high_ / step - 1e-9);
   for (double i = first; i <= last; ++i) ticks_.push_back(i * step);
@@ -135,6 +136,12 @@ std::string chart_number(double value) {
     text.insert(static_cast<std::size_t>(at), ",");
   }
   return text;
+}
+
+std::string rounded_chart_number(double value) {
+  if (value == 0) return "0";
+  const double unit = std::pow(10, std::floor(std::log10(std::abs(value))) - 3);
+  return chart_number(std::round(value / unit) * unit);
 }
 
 }  // namespace rn::report

@@ -56,8 +56,8 @@ class SvgCanvas {
 class Axis {
  public:
   // Covers [low, high] and what lies up to the next round value around it; an empty range is widened.
-  // `ticks`: about so many.
-  Axis(double low, double high, double from_pixel, double to_pixel, int ticks = 5);
+  // `ticks`: about so many, `smallest_step` apart at least.
+  Axis(double low, double high, double from_pixel, double to_pixel, int ticks = 5, double smallest_step = 0);
 
   double pixel(double value) const;
   const std::vector<double>& ticks() const { return ticks_; }
@@ -71,5 +71,8 @@ class Axis {
 
 // 12345 -> "12,345", 0.5 -> "0.5", 1.25e-7 -> "1.25e-07": four digits behind the point at most.
 std::string chart_number(double value);
+
+// The same with four significant digits: 10.8333 -> "10.83".
+std::string rounded_chart_number(double value);
 
 }  // namespace rn::report

@@ -62,7 +62,17 @@ TEST(PartitionReportTest, TheHeatMapHasAColumnPerClientUpToAHundred) {
   const auto partition = make_partition(options_of("iid", 300), {labels, 3}, 1);
   const auto svg = partition_heat_map(partition, {labels, 3}, kNames, "iid");
   EXPECT_NE(svg.find("iid: 1,200 images, 100 of 300 clients"), std::string::npos);
-  EXPECT_NE(svg.find("client 297, cat: "), std::string::npos) << "evenly spaced among all";
+  EXPECT_NE(svg.find("client 297, cat: "), std::string::npos) << "spread over all";
+}
+
+// Client c holds class c mod 3: every third client would tell of one class only.
+TEST(PartitionReportTest, TheShownClientsAreNotAllAlike) {
+  const auto labels = mixed_labels(3, 400);
+  auto options = options_of("labels", 300);
+  options.labels_per_client = 1;
+  const auto partition = make_partition(options, {labels, 3}, 1);
+  const auto svg = partition_heat_map(partition, {labels, 3}, kNames, "labels");
+  for (const auto& name : kNames) EXPECT_NEAR(count_of(svg, ", " + name + ": 0"), 66, 2) << name;
 }
 
 TEST(PartitionReportTest, NamesWhatThePartitionIsDrawnWith) {

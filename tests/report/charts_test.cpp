@@ -77,6 +77,37 @@ TEST(AxisTest, TicksAreRoundAndCoverTheRange) {
   }
 }
 
+TEST(AxisTest, CountsHaveNoTicksBetweenWholeNumbers) {
+  EXPECT_EQ(Axis(0, 4, 0, 100, 8, /*smallest_step=*/1).ticks(), (std::vector<double>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(Axis(0, 1, 0, 100, 8, 1).ticks(), (std::vector<double>{0, 1}));
+  EXPECT_EQ(Axis(0, 40, 0, 100, 8, 1).ticks().size(), 9u) << "more are as far apart as ever";
+}
+
+TEST(ChartNumberTest, RoundedNumbersHaveFourDigits) {
+  EXPECT_EQ(rounded_chart_number(10.83333), "10.83");
+  EXPECT_EQ(rounded_chart_number(0), "0");
+  EXPECT_EQ(rounded_chart_number(-1234.56), "-1,235");
+}
+
+TEST(HeatMapTest, TheLastColumnsNumberKeepsAwayFromTheScale) {
+  HeatMap map{.title = "t", .column_label = "client", .rows = {"cat"}, .value_label = "images"};
+  for (std::int64_t c = 0; c < 100; ++c) {
+    map.columns.push_back(100 * c);
+    map.values.push_back(1);
+  }
+  const auto svg = heat_map_svg(map);
+  EXPECT_NE(svg.find(">9,000</text>"), std::string::npos);
+  EXPECT_EQ(svg.find(">9,900</text>"), std::string::npos);
+}
+
+TEST(HeatMapTest, CountsHaveNoFractionInTheMiddleOfTheirScale) {
+  HeatMap map = small_map();
+  map.values[5] = 27;
+  EXPECT_EQ(heat_map_svg(map).find(">6.75</text>"), std::string::npos);
+  map.values[5] = 28;
+  EXPECT_EQ(count_of(heat_map_svg(map), ">7</text>"), 2u) << "of the scale, and the second client";
+}
+
 TEST(HeatMapTest, HasACellForEveryValueAndABarForEveryColumn) {
   const auto svg = heat_map_svg(small_map());
   EXPECT_EQ(fault_in(svg), "");
@@ -112,6 +143,15 @@ TEST(LineChartTest, HasEveryCurveWithItsLastValue) {
   EXPECT_EQ(count_of(svg, "<polyline"), 2U);
   EXPECT_NE(svg.find("test  30.46<"), std::string::npos);
   EXPECT_NE(svg.find("train  6<"), std::string::npos);
+}
+
+TEST(LineChartTest, BeginsAtZeroWhereItIsToldTo) {
+  LineChart chart{"t", "round", "y", {{"a", {3, 4}, {1, 2}}}};
+  EXPECT_EQ(line_chart_svg(chart).find(">0</text>"), std::string::npos);
+  EXPECT_NE(line_chart_svg(chart).find(">3.2</text>"), std::string::npos);
+  chart.x_from_zero = chart.x_is_count = true;
+  EXPECT_NE(line_chart_svg(chart).find(">0</text>"), std::string::npos);
+  EXPECT_EQ(line_chart_svg(chart).find(">3.2</text>"), std::string::npos);
 }
 
 TEST(LineChartTest, WhatIsNotFiniteInterruptsTheLine) {
