@@ -63,6 +63,15 @@ def compare_weights(context, peer, start, ours, partition):
     return {**finding, "relative_difference": difference, "holds": difference <= WEIGHT_TOLERANCE}
 
 
+def objections(findings):
+    """Why the weights void the table. A peer that did not run is named in the report and is no objection, but one of them
+    must have run."""
+    if findings and all("failed" in finding for finding in findings):
+        return ["no peer's weights could be compared"]
+    return [f"the weights beside {finding['peer']} differ" for finding in findings
+            if not finding["holds"] and "failed" not in finding]
+
+
 def check_accuracies(results):
     """Of the timed runs, each of another seed: rn_dist's mean beside each peer's."""
     findings = []

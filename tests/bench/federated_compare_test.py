@@ -69,7 +69,14 @@ class FederatedRowsTest(Harness):
         result, document, rows = self.rows("federated-lenet", FAKE_MISSING_PEER="federated_flower.py")
         self.assertEqual(set(rows["federated-lenet"]["peers"]), {"loop by hand", "pfl-research"})
         self.assertIn("Flower does not stand in `federated-lenet`", result.stdout)
-        self.assertFalse(document["valid"], "its weights could not be compared")
+        self.assertIn("weights beside flower: not compared", result.stdout)
+        self.assertTrue(document["valid"])
+
+    def test_without_any_peer_the_table_is_void(self):
+        result, document, _ = self.rows("federated-ranks", FAKE_MISSING_PEER="federated_loop.py "
+                                        "federated_pfl.py federated_flower.py")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no peer's weights could be compared", result.stdout)
 
 
 class FederatedPartsTest(unittest.TestCase):
