@@ -4,12 +4,15 @@
 add_library(rn_compile_options INTERFACE)
 add_library(rn::compile_options ALIAS rn_compile_options)
 # -fPIC for executables too, not -fPIE: a precompiled header serves only targets with the same code model.
-target_compile_options(rn_compile_options INTERFACE
+set(rn_cxx_flags
   -fPIC -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow
   # Designated initializers leave out what keeps its default on purpose; -Wrestrict is a false alarm of GCC 12 on
   # std::string's operator+ (GCC bug 105651).
   -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<BOOL:${RN_WERROR}>:-Werror> $<$<BOOL:${RN_NATIVE}>:-march=native>)
+target_compile_options(rn_compile_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:${rn_cxx_flags}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fPIC,-Wall>")
 if(RN_SANITIZE)
   target_compile_options(rn_compile_options INTERFACE -fsanitize=${RN_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all)
@@ -46,17 +49,22 @@ set(RN_TEST_RESULTS ${CMAKE_BINARY_DIR}/test-results)
 # Test binaries that sanitizers work on: LibTorch itself is not built with them.
 add_custom_target(rn_torch_free_tests)
 
-# rn_add_test(NAME module [TORCH] SOURCES a_test.cpp ... LINK rn::x ... [LABELS unit] [TIMEOUT 120])
-# One binary <module>_test without MPI, one ctest entry.
+# rn_add_test(NAME module [TORCH] [PROGRAM] SOURCES a_test.cpp ... LINK rn::x ... [LABELS unit] [TIMEOUT 120])
+# One binary <module>_test without MPI, one ctest entry. PROGRAM: it starts rn_dist, which LibTorch is a part of.
 function(rn_add_test name)
-  cmake_parse_arguments(ARG "TORCH" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH;PROGRAM" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   rn_test_binary(${name}_test GTest::gtest_main "${ARG_TORCH}" "${ARG_SOURCES}" "${ARG_LINK}")
+  if(ARG_PROGRAM)
+    add_dependencies(${name}_test rn_main)
+    target_compile_definitions(${name}_test PRIVATE RN_DIST="$<TARGET_FILE:rn_main>")
+  endif()
   add_test(NAME ${name} COMMAND ${name}_test --gtest_output=xml:${RN_TEST_RESULTS}/${name}.xml)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
-  if(NOT ARG_TORCH)
+  if(NOT ARG_TORCH AND NOT ARG_PROGRAM)
     list(APPEND ARG_LABELS torch-free)
+    add_dependencies(rn_torch_free_tests ${name}_test)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
@@ -74,6 +82,7 @@ function(rn_add_mpi_test name)
   endif()
   if(NOT ARG_TORCH)
     list(APPEND ARG_LABELS torch-free)
+    add_dependencies(rn_torch_free_tests ${name}_mpi_test)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
@@ -95,7 +104,5 @@ function(rn_test_binary target main torch sources link)
   target_link_libraries(${target} PRIVATE ${link} ${main} GTest::gtest rn::compile_options)
   if(torch)
     target_precompile_headers(${target} REUSE_FROM rn_torch_pch)
-  else()
-    add_dependencies(rn_torch_free_tests ${target})
   endif()
 endfunction()

@@ -10,6 +10,7 @@
 #include "app/version.h"
 #include "config/derived.h"
 #include "config/dump.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "dist/agreement.h"
 #include "dist/launch_env.h"
@@ -69,6 +70,13 @@ torch::Device prepare_device(dist::Session& session) {
     communicator->set_compute_stream(model::current_stream(device));
   }
   return device;
+}
+
+void check_device_options(const config::RunConfig& config, torch::Device device) {
+  if (config.data.on_device && !device.is_cuda()) {
+    throw ConfigError(
+        "data.on_device: true keeps the images on a GPU, and this run computes on the CPU; leave it false");
+  }
 }
 
 std::int64_t bucket_elements(const dist::DistOptions& options) {

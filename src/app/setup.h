@@ -22,6 +22,9 @@ void prepare_allocator();
 // works, and returns the rank's device.
 torch::Device prepare_device(dist::Session& session);
 
+// Throws ConfigError for options that `device` cannot serve.
+void check_device_options(const config::RunConfig& config, torch::Device device);
+
 // dist.bucket_mib as elements of float32.
 std::int64_t bucket_elements(const dist::DistOptions& options);
 

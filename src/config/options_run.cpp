@@ -81,6 +81,10 @@ void add_data_options(std::vector<Option>& table) {
       .identity = false;
   data.integer("prefetch", &DataOptions::prefetch, "Batches kept ready per rank.", between(1, 1024))
       .identity = false;
+  data.flag("on_device", &DataOptions::on_device,
+            "Keep the training images on the GPU as bytes and augment them there; the values are the same. "
+            "Not yet run on a GPU (docs/gpu.md).")
+      .identity = false;
 
   SectionBuilder augment(table, "augment", &RunConfig::augment, true);
   augment.integer("crop_padding", &AugmentOptions::crop_padding,

@@ -172,6 +172,8 @@ void check_sections(const RunConfig& config, Rules& rules) {
                 "fp16 needs loss scaling, which federated runs do not have; use bf16 or fp32");
   rules.require(!config.ema.enabled, {"ema.enabled", "run.mode"}, "is not used in federated runs");
   rules.require(!config.swa.enabled, {"swa.enabled", "run.mode"}, "is not used in federated runs");
+  rules.require(!config.data.on_device, {"data.on_device", "run.mode"},
+                "is not used in federated runs: clients take their images from the host");
   rules.require(config.model.norm != model::Norm::kSyncBatch, {"model.norm", "run.mode"},
                 "a client trains alone, there is nothing to synchronise; use batch or group");
 }

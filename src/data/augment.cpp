@@ -10,12 +10,6 @@ namespace {
 
 constexpr int kMaxSide = 4096;
 
-// Where a coordinate left or right of [0, size) is mirrored to, the edge itself not repeated.
-int reflect(int i, int size) {
-  if (i < 0) return -i;
-  return i < size ? i : 2 * (size - 1) - i;
-}
-
 bool draw_flip(const AugmentOptions& options, std::uint64_t seed, std::int64_t epoch, std::uint64_t sample) {
   switch (options.flip) {
     case Flip::kNone:
@@ -78,11 +72,25 @@ Augmenter::Augmenter(const AugmentOptions& options, const Normalization& normali
   }
   if (options.cutout < 0) throw ConfigError(cat("augment.cutout: ", options.cutout, " is negative"));
   for (int c = 0; c < channels; ++c) {
-    for (int v = 0; v < 256; ++v) {
+    for (int v = 0; v < kPixelValues; ++v) {
       // The same float32 operations as torchvision's ToTensor and Normalize, so values agree to the bit.
-      table_[c][v] = (static_cast<float>(v) / 255.0f - normalization.mean[c]) / normalization.std[c];
+      table_[static_cast<std::size_t>(c * kPixelValues + v)] =
+          (static_cast<float>(v) / 255.0f - normalization.mean[c]) / normalization.std[c];
     }
   }
+}
+
+AugmentGeometry Augmenter::geometry() const {
+  return {.channels = channels_,
+          .height = height_,
+          .width = width_,
+          .crop_padding = options_.crop_padding,
+          .cutout = options_.cutout,
+          .reflects = options_.crop_mode == CropMode::kReflect};
+}
+
+std::span<const float> Augmenter::table() const {
+  return std::span(table_).first(static_cast<std::size_t>(channels_) * kPixelValues);
 }
 
 void Augmenter::apply(std::span<const std::uint8_t> pixels, const AugmentDraw* draw,
@@ -123,36 +131,33 @@ void Augmenter::apply_channels(const std::uint8_t* pixels, const AugmentDraw& dr
   std::array<std::int16_t, kMaxSide> columns;
   int begin = width_, end = 0;
   for (int x = 0; x < width_; ++x) {
-    const int source = (draw.flip ? width_ - 1 - x : x) + shift_x;
-    const bool inside = source >= 0 && source < width_;
-    if (!inside && !reflects) continue;
-    columns[static_cast<std::size_t>(x)] =
-        static_cast<std::int16_t>(inside ? source : reflect(source, width_));
+    const int source = source_coordinate(draw.flip ? width_ - 1 - x : x, shift_x, width_, reflects);
+    if (source == kPadding) continue;
+    columns[static_cast<std::size_t>(x)] = static_cast<std::int16_t>(source);
     begin = std::min(begin, x);
     end = x + 1;
   }
 
+  const float* table = table_.data();
   const auto fill_black = [&](float* row, int from, int to) {
     for (int x = from; x < to; ++x) {
-      for (int c = 0; c < kChannels; ++c) row[x * kChannels + c] = table_[c][0];
+      for (int c = 0; c < kChannels; ++c) row[x * kChannels + c] = table[c * kPixelValues];
     }
   };
   const int plane = height_ * width_;
   for (int y = 0; y < height_; ++y) {
     float* row = out + static_cast<std::ptrdiff_t>(y) * width_ * kChannels;
-    int source = y + shift_y;
-    if (source < 0 || source >= height_) {
-      if (!reflects) {
-        fill_black(row, 0, width_);
-        continue;
-      }
-      source = reflect(source, height_);
+    const int source = source_coordinate(y, shift_y, height_, reflects);
+    if (source == kPadding) {
+      fill_black(row, 0, width_);
+      continue;
     }
     fill_black(row, 0, begin);
     const std::uint8_t* input = pixels + source * width_;
     for (int x = begin; x < end; ++x) {
       const int column = columns[static_cast<std::size_t>(x)];
-      for (int c = 0; c < kChannels; ++c) row[x * kChannels + c] = table_[c][input[c * plane + column]];
+      for (int c = 0; c < kChannels; ++c)
+        row[x * kChannels + c] = table[c * kPixelValues + input[c * plane + column]];
     }
     fill_black(row, std::max(begin, end), width_);
   }

@@ -9,20 +9,11 @@
 #include <span>
 #include <string>
 
+#include "data/augment_pixel.h"
 #include "data/dataset.h"
 #include "data/options.h"
 
 namespace rn::data {
-
-// All the randomness of one sample's augmentation.
-struct AugmentDraw {
-  std::int16_t crop_y = 0;  // in [0, 2 * crop_padding]: top of the crop in the padded image
-  std::int16_t crop_x = 0;
-  std::int16_t cutout_y = 0;  // centre of the blanked square, in the cropped and flipped image
-  std::int16_t cutout_x = 0;
-  bool flip = false;
-  bool operator==(const AugmentDraw&) const = default;
-};
 
 // Alternating flip (Jordan 2024, airbench): a random half of the images is flipped in even epochs, the other
 // in odd. Without crop the draw's crop is (0, 0), as `crop_padding` 0 expects; without cutout its centre is
@@ -53,6 +44,10 @@ class Augmenter {
   // `pixels` [C, H, W] uint8 -> `out` [H, W, C] float32. `draw` null: normalise only.
   void apply(std::span<const std::uint8_t> pixels, const AugmentDraw* draw, std::span<float> out) const;
 
+  // What augmented_value() needs to do the same pixel by pixel.
+  AugmentGeometry geometry() const;
+  std::span<const float> table() const;  // [channels, kPixelValues]
+
  private:
   template <int kChannels>
   void apply_channels(const std::uint8_t* pixels, const AugmentDraw& draw, int padding, float* out) const;
@@ -62,7 +57,7 @@ class Augmenter {
   const int channels_;
   const int height_;
   const int width_;
-  std::array<std::array<float, 256>, 3> table_{};  // [channel][pixel] -> normalised value
+  std::array<float, std::size_t{3} * kPixelValues> table_{};  // [channel, pixel] -> normalised value
 };
 
 // One image at once: makes an Augmenter for it, so prefer that class in loops.

@@ -12,8 +12,9 @@ struct DataOptions {
   std::int64_t validation = 0;          // training images held out as the split "val", drawn by seed
   std::int64_t synthetic_train = 2000;  // dataset: synthetic
   std::int64_t synthetic_test = 500;
-  int workers = 1;   // threads that prepare batches ahead of the step
-  int prefetch = 2;  // batches kept ready
+  int workers = 1;         // threads that prepare batches ahead of the step
+  int prefetch = 2;        // batches kept ready
+  bool on_device = false;  // the training images lie on the GPU and are augmented there
 };
 
 enum class CropMode { kZero, kReflect };

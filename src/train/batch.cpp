@@ -21,11 +21,11 @@ Batch to_batch(const data::HostBatch& host, int channels, int height, int width,
           host.count};
 }
 
-BatchSource::BatchSource(data::PrefetchLoader& loader, int channels, int height, int width,
-                         torch::Device device, torch::Dtype dtype)
+LoaderBatches::LoaderBatches(data::PrefetchLoader& loader, int channels, int height, int width,
+                             torch::Device device, torch::Dtype dtype)
     : loader_(loader), channels_(channels), height_(height), width_(width), device_(device), dtype_(dtype) {}
 
-Batch BatchSource::next() {
+Batch LoaderBatches::next() {
   const data::HostBatch* host = loader_.next();
   RN_CHECK(host != nullptr, "the plan ended before the run");
   return to_batch(*host, channels_, height_, width_, device_, dtype_);

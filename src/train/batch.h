@@ -16,14 +16,22 @@ struct Batch {
   std::int64_t count = 0;  // rows that are samples
 };
 
-// Turns the loader's host memory into tensors. On the CPU nothing is copied for float32: a batch is valid
-// until the next call.
+// Where a step takes its batches from. A batch is valid until the next call.
 class BatchSource {
  public:
-  BatchSource(data::PrefetchLoader& loader, int channels, int height, int width, torch::Device device,
-              torch::Dtype dtype);
-  Batch next();  // throws InternalError when the plan has ended
-  double take_wait_seconds() { return loader_.take_wait_seconds(); }
+  virtual ~BatchSource() = default;
+  virtual Batch next() = 0;  // throws InternalError when the plan has ended
+  // Time that next() has waited for the host's data since the last call of this function, in seconds.
+  virtual double take_wait_seconds() = 0;
+};
+
+// Turns the loader's host memory into tensors. On the CPU nothing is copied for float32.
+class LoaderBatches final : public BatchSource {
+ public:
+  LoaderBatches(data::PrefetchLoader& loader, int channels, int height, int width, torch::Device device,
+                torch::Dtype dtype);
+  Batch next() override;
+  double take_wait_seconds() override { return loader_.take_wait_seconds(); }
 
  private:
   data::PrefetchLoader& loader_;

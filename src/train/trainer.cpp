@@ -15,6 +15,7 @@
 #include "train/checkpoint.h"
 #include "train/monitor.h"
 #include "train/replica_check.h"
+#include "train/resident_batches.h"
 #include "train/statistics.h"
 #include "train/torch_message.h"
 
@@ -86,14 +87,23 @@ ExitCode Trainer::fit() {
   const auto& images = dataset_.train;
   // Snapshots from before SWA's start are those of a run that was shorter and has been made longer.
   if (state_.swa && state_.progress.step <= schedule_.swa_start()) state_.swa->snapshots = 0;
-  data::PrefetchLoader loader(images, options_.augment, options_.data.workers, options_.data.prefetch,
-                              plan_.requests(session_.host().rank(), state_.progress.step, total_steps_));
-  BatchSource batches(loader, images.channels, images.height, images.width, state_.params.weights.device(),
-                      state_.params.weights.scalar_type());
+  auto requests = plan_.requests(session_.host().rank(), state_.progress.step, total_steps_);
+  const auto device = state_.params.weights.device();
+  const auto dtype = state_.params.weights.scalar_type();
+  std::unique_ptr<data::PrefetchLoader> loader;
+  std::unique_ptr<BatchSource> batches;
+  if (options_.data.on_device) {
+    batches = std::make_unique<ResidentBatches>(images, options_.augment, std::move(requests), device, dtype);
+  } else {
+    loader = std::make_unique<data::PrefetchLoader>(images, options_.augment, options_.data.workers,
+                                                    options_.data.prefetch, std::move(requests));
+    batches =
+        std::make_unique<LoaderBatches>(*loader, images.channels, images.height, images.width, device, dtype);
+  }
   net_.train();
   record_started_ = Clock::now();
   while (state_.progress.step < total_steps_) {
-    run_step(batches);
+    run_step(*batches);
     // The last steps' trace ends with the run's last evaluation and checkpoint.
     if (trace_.ends_with(state_.progress.step) && state_.progress.step < total_steps_) write_trace();
     if (stop_ != dist::StopReason::kNone && state_.progress.step < total_steps_) return stop(stop_);

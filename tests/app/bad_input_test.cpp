@@ -170,6 +170,11 @@ TEST_F(BadInputTest, MoreRanksThanImagesOfABatchIsSaidOnce) {
   expect_error(train("run", {"train.global_batch=2"}), 2, {"2 images cannot be shared by 3 ranks"}, 3);
 }
 
+TEST_F(BadInputTest, WhatNeedsAGpuIsRefusedOnTheCpu) {
+  expect_error(train("run", {"data.on_device=true", "dist.backend=mpi"}), 2,
+               {"data.on_device: true keeps the images on a GPU"});
+}
+
 TEST_F(BadInputTest, NumbersThatAreNotFiniteEndTheRunAtTheStep) {
   for (const int ranks : {0, 2}) {
     const std::string run = cat("run", ranks);

@@ -4,6 +4,7 @@
 
 #include "core/random.h"
 #include "data/data_fixtures.h"
+#include "data/resident_batch.h"
 
 namespace rn::data {
 namespace {
@@ -67,6 +68,45 @@ TEST(AugmenterTest, EqualsThePlainTwinExactly) {
       const AugmentDraw* used = sample == 5 ? nullptr : &draw;
       augmenter.apply(images.image(0), used, out);
       ASSERT_EQ(out, plain_augment(images.image(0), channels, height, width, options, normalization, used));
+    }
+  }
+}
+
+// What a GPU runs per pixel, run here: a batch of several images, each with its own draw.
+TEST(ResidentBatchTest, HoldsTheBitsOfTheAugmenterForEveryCropFlipAndCutout) {
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE(cat("seed ", seed));
+    CounterRandom random(seed, Purpose::kSynthetic, 1, 2);
+    const int channels = 1 + static_cast<int>(random.below(3));
+    const int height = 2 + static_cast<int>(random.below(40)), width = 2 + static_cast<int>(random.below(40));
+    AugmentOptions options;
+    options.crop_mode = seed % 2 != 0 ? CropMode::kReflect : CropMode::kZero;
+    options.flip = static_cast<Flip>(seed / 2 % 3);
+    options.crop_padding = static_cast<int>(random.below(
+        static_cast<std::uint32_t>(std::min(height, width) + (options.crop_mode == CropMode::kZero))));
+    options.cutout = static_cast<int>(random.below(3)) * static_cast<int>(random.below(20));
+    constexpr std::int64_t kSamples = 5;
+    const ImageSet images = random_images(kSamples, seed, channels, height, width);
+    const std::vector<std::int64_t> indices = {4, 0, 0, 2, 1, 3};
+    std::vector<AugmentDraw> draws;
+    for (const auto index : indices) {
+      draws.push_back(
+          draw_augment(options, height, width, seed, static_cast<std::int64_t>(draws.size()), index));
+    }
+    const Augmenter augmenter(options, channels, height, width);
+    const std::size_t values = images.image(0).size();
+    std::vector<float> out(indices.size() * values, -1.0f), expected(values);
+    for (const bool augments : {true, false}) {
+      make_batch_on_host({augmenter.geometry(), images.pixels.data(), augmenter.table().data(),
+                          indices.data(), augments ? draws.data() : nullptr,
+                          static_cast<std::int64_t>(indices.size()), out.data()});
+      for (std::size_t i = 0; i < indices.size(); ++i) {
+        augmenter.apply(images.image(indices[i]), augments ? &draws[i] : nullptr, expected);
+        ASSERT_EQ(std::vector<float>(out.begin() + static_cast<std::ptrdiff_t>(i * values),
+                                     out.begin() + static_cast<std::ptrdiff_t>((i + 1) * values)),
+                  expected)
+            << "image " << i;
+      }
     }
   }
 }

@@ -65,7 +65,7 @@ struct Trainee {
   Sgd optimizer;
   LossScaler scaler;
   data::PrefetchLoader loader;
-  BatchSource batches;
+  LoaderBatches batches;
   TrainStep step;
 };
 

@@ -122,7 +122,7 @@ TEST(TrainStepTest, TheLossScaleCancels) {
 TEST(TrainStepTest, RunningOutOfBatchesIsABrokenInvariant) {
   const auto images = testing::random_images(6, 4);
   data::PrefetchLoader loader(images, {}, 1, 1, [] { return std::nullopt; });
-  BatchSource batches(loader, 3, 16, 16, torch::kCPU, torch::kFloat32);
+  LoaderBatches batches(loader, 3, 16, 16, torch::kCPU, torch::kFloat32);
   EXPECT_THROW(batches.next(), InternalError);
 }
 

@@ -91,7 +91,7 @@ class Rig {
   Sgd optimizer;
   LossScaler scaler;
   data::PrefetchLoader loader;
-  BatchSource batches;
+  LoaderBatches batches;
   TrainStep step;
 
  private:
