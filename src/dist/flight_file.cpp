@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/host_name.h"
 #include "core/utc_time.h"
+#include "dist/judgement.h"
 #include "dist/monotonic_clock.h"
 #include "dist/process_state.h"
 #include "dist/signal_safe_text.h"
@@ -37,12 +38,13 @@ void put_entry(SignalSafeText& text, int rank, const FlightEntry& entry) noexcep
 
 void put_row(SignalSafeText& text, const BoardRow& row) noexcept {
   const int pid = row.pid.load();
+  const RowSnapshot snapshot = snapshot_of(row, /*local_rank=*/0);
   const ProcessState state = pid == 0 ? ProcessState::kGone : process_state(pid);
   text << "{\"rank\":" << std::int64_t{row.rank.load()} << ",\"pid\":" << std::int64_t{pid}
        << ",\"process\":\"" << name_of(state) << "\",\"phase\":\""
        << name_of(static_cast<Phase>(row.phase.load())) << "\",\"step\":" << row.step.load()
-       << ",\"since_ns\":" << row.since_ns.load() << ",\"started\":" << row.collective.load()
-       << ",\"finished\":" << row.finished_collective.load()
+       << ",\"since_ns\":" << row.since_ns.load() << ",\"started\":" << snapshot.collective
+       << ",\"finished\":" << snapshot.finished_collective
        << ",\"failed_code\":" << std::int64_t{row.failed_code.load()} << "}\n";
 }
 

@@ -40,6 +40,7 @@ void FlightRing::start(const CollectiveCall& call, Phase phase, std::int64_t ste
 
 FlightRing::Span FlightRing::finish(std::int64_t number, std::int64_t now_ns) noexcept {
   Slot& slot = slots_[slot_of(number)];
+  if (slot.number.load(kRelaxed) != number) return {Phase::kInit, now_ns};
   slot.finished_ns.store(now_ns, kRelease);
   return {static_cast<Phase>(slot.what.load(kRelaxed) & 0xff), slot.started_ns.load(kRelaxed)};
 }

@@ -1,7 +1,8 @@
 // The flight recorder's memory: the last collectives of one rank, beside its row on the progress board.
 //
-// Written by the rank's communication thread without locks, readable from every process of the node whatever
-// state the rank is in. All-zero bytes are an empty ring.
+// Written by the rank's communication thread, and by who queues collectives on its GPU, each its own entries,
+// without locks; readable from every process of the node whatever state the rank is in. All-zero bytes are an
+// empty ring.
 #pragma once
 
 #include <array>
@@ -33,7 +34,7 @@ class FlightRing {
     Phase phase;  // in which it was started
     std::int64_t started_ns;
   };
-  // REQUIRES: `number` was the last one started.
+  // Nothing, and a span of no length, if the entry of `number` was overwritten since.
   Span finish(std::int64_t number, std::int64_t now_ns) noexcept;
 
   // Reads place 0 <= `slot` < kFlightEntries. False: empty, or being overwritten just now. Async-signal-safe.

@@ -150,6 +150,13 @@ RowSnapshot snapshot_of(const BoardRow& row, int local_rank) {
   snapshot.since_ns = row.since_ns.load();
   snapshot.finished_collective = row.finished_collective.load();
   snapshot.collective = row.collective.load();
+  if (const auto queued = row.device_collectives.load(); queued > 0) {
+    const bool in_host = snapshot.finished_collective < row.host_collective.load();
+    const std::int64_t open = queued - row.device_finished.load() + (in_host ? 1 : 0);
+    // Read one after the other while the rank goes on, so they need not fit together.
+    snapshot.finished_collective =
+        std::clamp<std::int64_t>(snapshot.collective - open, 0, snapshot.collective);
+  }
   snapshot.collective_kind = row.collective_kind.load();
   snapshot.collective_bytes = row.collective_bytes.load();
   snapshot.failed_code = row.failed_code.load();

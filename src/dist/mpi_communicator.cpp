@@ -38,7 +38,7 @@ struct MpiCommunicator::Impl {
 
   CollectiveCall new_call(CollectiveKind kind, std::size_t bytes) {
     CollectiveCall call;
-    call.number = ++started;
+    call.number = board ? board->next_collective() : ++started;
     call.kind = kind;
     call.bytes = bytes;
     return call;
@@ -80,7 +80,7 @@ struct MpiCommunicator::Impl {
   const Topology topology;
   MpiCollectives collectives;                        // of the queue's thread
   std::vector<std::weak_ptr<SharedBuffer>> buffers;  // of the caller's thread
-  std::int64_t started = 0;                          // collectives; of the caller's thread
+  std::int64_t started = 0;                          // collectives without a board; of the caller's thread
   std::int64_t allocated = 0;                        // buffers ever; of the caller's thread
   CollectiveQueue queue;                             // last: its thread ends first
 };

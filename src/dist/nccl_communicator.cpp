@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -16,7 +17,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "dist/collective.h"
+#include "dist/finished_counter.h"
 #include "dist/library_versions.h"
 #include "dist/progress_board.h"
 #include "dist/single_communicator.h"
@@ -216,12 +219,12 @@ class NcclBuffer final : public Buffer {
 class NcclWork final : public Work::State {
  public:
   // Marks the end of what the communication stream holds now.
-  explicit NcclWork(std::shared_ptr<NcclHandle> handle, std::int64_t number)
-      : handle_(std::move(handle)), number_(number) {
+  NcclWork(std::shared_ptr<NcclHandle> handle, const CollectiveCall& collective)
+      : handle_(std::move(handle)), call_(collective) {
     check_cuda(cudaEventRecord(end_.get(), handle_->stream()), "cudaEventRecord");
   }
 
-  std::int64_t number() const { return number_; }
+  const CollectiveCall& collective() const { return call_; }
 
   bool done() const override {
     const cudaError_t state = cudaEventQuery(end_.get());
@@ -250,7 +253,7 @@ class NcclWork final : public Work::State {
 
  private:
   const std::shared_ptr<NcclHandle> handle_;
-  const std::int64_t number_;
+  const CollectiveCall call_;
   Event end_;
   bool ordered_ = false;  // the caller's stream waits, so the host need not
 };
@@ -258,9 +261,14 @@ class NcclWork final : public Work::State {
 class NcclCommunicator final : public DeviceCommunicator {
  public:
   NcclCommunicator(Communicator& host, int device, double deadline_seconds, ProgressBoard* board)
-      : host_(host),
-        row_(board ? &board->mine() : nullptr),
-        handle_(std::make_shared<NcclHandle>(host, device, deadline_seconds)) {}
+      : host_(host), board_(board), handle_(std::make_shared<NcclHandle>(host, device, deadline_seconds)) {
+    if (!board_) return;
+    try {
+      finished_.emplace(board_->memory(), board_->mine().device_finished);
+    } catch (const EnvironmentError& error) {
+      log_warning(error.what(), ". A hang is then told with older numbers of collectives.");
+    }
+  }
 
   int rank() const override { return host_.rank(); }
   int world_size() const override { return host_.world_size(); }
@@ -281,7 +289,9 @@ class NcclCommunicator final : public DeviceCommunicator {
                             "dist.all_reduce_dtype back to its default, or use dist.backend=mpi."));
     }
     check_all_reduce(data.size(), dtype, wire);
-    return start(CollectiveKind::kAllReduce, data.size(), [&] {
+    CollectiveCall collective{.bytes = data.size(), .kind = CollectiveKind::kAllReduce};
+    collective.dtype = collective.wire = dtype;
+    return start(collective, [&] {
       return ncclAllReduce(data.data(), data.data(), data.size() / size_of(dtype), nccl_type(dtype), ncclSum,
                            handle_->comm(), handle_->stream());
     });
@@ -289,7 +299,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   Work broadcast(std::span<std::byte> data, int root) override {
     RN_CHECK(root >= 0 && root < world_size(), "broadcast from rank ", root, " of ", world_size());
-    return start(CollectiveKind::kBroadcast, data.size(), [&] {
+    return start({.bytes = data.size(), .kind = CollectiveKind::kBroadcast, .root = root}, [&] {
       return ncclBroadcast(data.data(), data.data(), data.size(), ncclUint8, root, handle_->comm(),
                            handle_->stream());
     });
@@ -298,7 +308,7 @@ class NcclCommunicator final : public DeviceCommunicator {
   Work all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     RN_CHECK(all.size() == mine.size() * static_cast<std::size_t>(world_size()), all.size(), " bytes for ",
              world_size(), " parts of ", mine.size());
-    return start(CollectiveKind::kAllGather, mine.size(), [&] {
+    return start({.bytes = mine.size(), .kind = CollectiveKind::kAllGather}, [&] {
       return ncclAllGather(mine.data(), all.data(), mine.size(), ncclUint8, handle_->comm(),
                            handle_->stream());
     });
@@ -306,46 +316,49 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   void barrier() override {
     handle_->enter_device();
-    NcclWork(handle_, started_).wait();
+    NcclWork(handle_, {}).wait();
     retire();
     host_.barrier();
   }
 
  private:
   template <typename Call>
-  Work start(CollectiveKind kind, std::size_t bytes, Call call) {
+  Work start(CollectiveCall collective, Call call) {
     handle_->enter_device();
     handle_->check_async();
     retire();
-    const std::int64_t number = ++started_;
-    if (row_) {
-      row_->collective_kind.store(static_cast<std::uint32_t>(kind), std::memory_order_relaxed);
-      row_->collective_bytes.store(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
-      row_->collective.store(number, std::memory_order_relaxed);
+    // Before the call: it may hang itself, where NCCL connects what it has not used yet.
+    if (board_) {
+      collective.number = board_->next_collective();
+      board_->device_collective_queued(collective);
     }
     check_cuda(cudaEventRecord(produced_.get(), compute_stream_), "cudaEventRecord");
     check_cuda(cudaStreamWaitEvent(handle_->stream(), produced_.get(), 0), "cudaStreamWaitEvent");
-    handle_->settle(call(), name_of(kind), {});
-    auto work = std::make_shared<NcclWork>(handle_, number);
-    in_flight_.push_back(work);
+    handle_->settle(call(), name_of(collective.kind), {});
+    auto work = std::make_shared<NcclWork>(handle_, collective);
+    if (board_) {
+      if (finished_) finished_->count_on(handle_->stream());  // behind the event: nobody waits for it
+      in_flight_.push_back(work);
+    }
     return Work(std::move(work));
   }
 
-  // Says on the board which collectives the device has finished.
+  // Tells the flight ring which collectives the device has finished.
   void retire() {
     while (!in_flight_.empty() && in_flight_.front()->done()) {
-      if (row_) row_->finished_collective.store(in_flight_.front()->number(), std::memory_order_relaxed);
+      board_->device_collective_found_done(in_flight_.front()->collective());
+      if (!finished_) ++board_->mine().device_finished;
       in_flight_.pop_front();
     }
   }
 
   Communicator& host_;
-  BoardRow* const row_;
+  ProgressBoard* const board_;
   const std::shared_ptr<NcclHandle> handle_;
   cudaStream_t compute_stream_ = nullptr;
-  Event produced_;  // of the handle's device
-  std::int64_t started_ = 0;
-  std::deque<std::shared_ptr<NcclWork>> in_flight_;
+  Event produced_;                                   // of the handle's device
+  std::optional<FinishedCounter> finished_;          // with a board that the device can write to
+  std::deque<std::shared_ptr<NcclWork>> in_flight_;  // with a board
 };
 
 // A sum whose result every rank knows: a transport that loses or mixes up data is found before it trains.

@@ -24,8 +24,9 @@ class DeviceCommunicator : public Communicator {
 // Collective over `host` (borrowed, as is `board`): rank r drives CUDA device `device`. Throws
 // EnvironmentError when the NCCL that was loaded is not the one of the build, cannot start or gets a first
 // sum of known result wrong, and Error with exit 7 when the other ranks do not appear before the deadline.
-// `board` (may be null): this rank's row gets number, kind and bytes of each collective when it is queued.
-// all_reduce with a wire type below the dtype throws ConfigError: NCCL sums in the type that it transports.
+// `board` (may be null): this rank's row and flight ring get each collective when it is queued, and the
+// device itself counts there what it has finished. all_reduce with a wire type below the dtype throws
+// ConfigError: NCCL sums in the type that it transports.
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, int device,
                                                            double deadline_seconds,
                                                            ProgressBoard* board = nullptr);

@@ -215,14 +215,24 @@ void ProgressBoard::begin_step(std::int64_t step) {
   enter(Phase::kStep);
 }
 
-void ProgressBoard::collective_started(const CollectiveCall& call) noexcept {
+void ProgressBoard::note_started(const CollectiveCall& call) noexcept {
   BoardRow& row = mine();
   const auto phase = static_cast<Phase>(row.phase.load(std::memory_order_relaxed));
   FlightRing& ring = segment_->rings(rows_)[local_rank_];
   ring.start(call, phase, row.step.load(std::memory_order_relaxed), monotonic_ns());
-  row.collective_kind.store(static_cast<std::uint32_t>(call.kind), std::memory_order_relaxed);
-  row.collective_bytes.store(static_cast<std::int64_t>(call.bytes), std::memory_order_relaxed);
-  row.collective.store(call.number, std::memory_order_relaxed);
+  // A collective of the host begins when those before it are done, and may come after a later one of the
+  // device.
+  std::int64_t last = row.collective.load(std::memory_order_relaxed);
+  while (last < call.number) {
+    row.collective_kind.store(static_cast<std::uint32_t>(call.kind), std::memory_order_relaxed);
+    row.collective_bytes.store(static_cast<std::int64_t>(call.bytes), std::memory_order_relaxed);
+    if (row.collective.compare_exchange_weak(last, call.number, std::memory_order_relaxed)) return;
+  }
+}
+
+void ProgressBoard::collective_started(const CollectiveCall& call) noexcept {
+  note_started(call);
+  mine().host_collective.store(call.number, std::memory_order_relaxed);
 }
 
 void ProgressBoard::collective_finished(const CollectiveCall& call) noexcept {
@@ -232,6 +242,20 @@ void ProgressBoard::collective_finished(const CollectiveCall& call) noexcept {
   row.collective_ns[static_cast<std::size_t>(span.phase)].fetch_add(now - span.started_ns,
                                                                     std::memory_order_relaxed);
   row.finished_collective.store(call.number, std::memory_order_relaxed);
+}
+
+void ProgressBoard::device_collective_queued(const CollectiveCall& call) noexcept {
+  mine().device_collectives.fetch_add(1, std::memory_order_relaxed);
+  note_started(call);
+}
+
+void ProgressBoard::device_collective_found_done(const CollectiveCall& call) noexcept {
+  segment_->rings(rows_)[local_rank_].finish(call.number, monotonic_ns());
+}
+
+std::span<std::byte> ProgressBoard::memory() const {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return {reinterpret_cast<std::byte*>(segment_), (bytes_ + page - 1) / page * page};
 }
 
 bool ProgressBoard::first_to_say(std::uint64_t hash) {

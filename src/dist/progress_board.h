@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "dist/collective.h"
@@ -26,9 +27,14 @@ struct alignas(128) BoardRow {
   std::atomic<std::int32_t> rank{-1};  // global rank
   std::atomic<std::uint32_t> phase{0};
   std::atomic<std::int64_t> step{-1};
-  std::atomic<std::int64_t> since_ns{0};    // CLOCK_MONOTONIC when phase or step last changed
-  std::atomic<std::int64_t> collective{0};  // number of the collective last started
-  std::atomic<std::int64_t> finished_collective{0};
+  std::atomic<std::int64_t> since_ns{0};         // CLOCK_MONOTONIC when phase or step last changed
+  std::atomic<std::int64_t> collective{0};       // number of the collective last started, on host or device
+  std::atomic<std::int64_t> host_collective{0};  // of the host's last started
+  std::atomic<std::int64_t> finished_collective{0};  // of the host's last finished
+  // How many were queued on this rank's GPU, and how many of them it has done, which it writes here itself:
+  // the rank may hang meanwhile (finished_counter.h).
+  std::atomic<std::int64_t> device_collectives{0};
+  std::atomic<std::int64_t> device_finished{0};
   std::atomic<std::uint32_t> collective_kind{0};
   std::atomic<std::int64_t> collective_bytes{0};
   std::atomic<std::int32_t> failed_code{0};  // exit code of a rank that ends badly, before it leaves
@@ -60,10 +66,22 @@ class ProgressBoard {
   void begin_step(std::int64_t step);  // phase kStep
   void note_ending() noexcept;         // kEnding, for a bad end: no fault point, async-signal-safe
 
+  // The number of this rank's next collective, on the host or on its device. Ranks start the same ones in the
+  // same order, so a number means the same on all of them.
+  std::int64_t next_collective() noexcept { return ++numbers_; }
+
   // A collective of the host communicator is begun, is done: in the row and in the flight ring. The
   // communication thread only.
   void collective_started(const CollectiveCall& call) noexcept;
   void collective_finished(const CollectiveCall& call) noexcept;
+
+  // The same on a device: queued there; found done by the host, at some time after it was (for the flight
+  // ring only: the device itself counts in the row). One thread at a time.
+  void device_collective_queued(const CollectiveCall& call) noexcept;
+  void device_collective_found_done(const CollectiveCall& call) noexcept;
+
+  // All of the board, in whole pages: what a device must map before it can write to a row.
+  std::span<std::byte> memory() const;
 
   // True for the first caller of the node with this text's hash (and for the callers with other texts): what
   // several ranks have to say alike is then said once.
@@ -78,6 +96,9 @@ class ProgressBoard {
   void map(int fd);
   void unmap();
 
+  void note_started(const CollectiveCall& call) noexcept;
+
+  std::atomic<std::int64_t> numbers_{0};  // of this rank's collectives
   Segment* segment_ = nullptr;
   const int rows_;
   const int rank_;

@@ -103,8 +103,7 @@ void Session::Impl::connect() {
     // NCCL's own limit needs a number even where the configuration sets none.
     constexpr double kDay = 24 * 3600;
     const double limit = std::min(deadline_of(Phase::kInit, options), kDay);
-    // Not on the board: numbers of two communicators in one row could not be compared between ranks.
-    device = make_nccl_communicator(host(), device_index, limit);
+    device = make_nccl_communicator(host(), device_index, limit, &board);
   }
 }
 

@@ -4,8 +4,10 @@
 #include <thread>
 #include <vector>
 
+#include "dist/judgement.h"
 #include "dist/mpi_test_values.h"
 #include "dist/nccl_communicator.h"
+#include "dist/progress_board.h"
 #include "gpu_testing.h"
 
 namespace rn::dist {
@@ -161,6 +163,28 @@ TEST_F(NcclCommunicatorTest, KeepsTheOrderOfManyStarted) {
   }
   gpu().barrier();
   EXPECT_TRUE(tensor.eq(expected).all().item<bool>());
+}
+
+TEST_F(NcclCommunicatorTest, ShowsItsCollectivesOnTheBoardWhereTheDeviceCountsThem) {
+  ProgressBoard board(LaunchEnv{});
+  constexpr double kDeadlineSeconds = 120;
+  const auto communicator = make_nccl_communicator(host(), device().index(), kDeadlineSeconds, &board);
+  BoardRow& row = board.mine();
+  const std::int64_t before = row.device_collectives;  // the first sum, whose result is checked
+  const auto memory = communicator->allocate(4096);
+  constexpr int kSums = 3;
+  for (int i = 0; i < kSums; ++i) communicator->all_reduce(memory->bytes(), DType::kF32).wait();
+  EXPECT_EQ(row.device_collectives, before + kSums);
+  communicator->barrier();
+  EXPECT_EQ(row.device_finished, before + kSums) << "written by the device itself";
+  EXPECT_FALSE(snapshot_of(row, 0).waiting());
+
+  FlightEntry entry;
+  const int last = static_cast<int>(row.collective % kFlightEntries);
+  ASSERT_TRUE(board.flight(0).read(last, entry));
+  EXPECT_EQ(entry.call.kind, CollectiveKind::kAllReduce);
+  EXPECT_EQ(entry.call.bytes, 4096U);
+  EXPECT_TRUE(entry.finished()) << "found by barrier()";
 }
 
 TEST_F(NcclCommunicatorTest, RefusesARoundedWire) {
