@@ -6,8 +6,8 @@
 namespace rn::dist {
 namespace {
 
-// An aligned store of 8 bytes to mapped memory is one access for the host (CUDA programming guide, "Mapped
-// memory"), and relaxed is all that the board's readers ask for.
+// The aligned 8 bytes reach the host in one access (assumed in docs/gpu.md); the board's readers ask for no
+// order.
 __global__ void count_one(std::int64_t* counted, volatile std::int64_t* shown) { *shown = ++*counted; }
 
 void check(cudaError_t result, const char* what) {
