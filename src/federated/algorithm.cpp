@@ -30,11 +30,16 @@ class FedAvg final : public Algorithm {
 // SCAFFOLD (Karimireddy et al. 2020, Algorithm 1). Every local step follows g - c_i + c. Afterwards
 //   option II: c_i+ = c_i - c + (x - y_i) / (K eta_l), K the steps taken;  option I: c_i+ = the gradient at x
 //   x += eta * sum of p_i d_i;  c += |S| / N * mean of (c_i+ - c_i)
-// c and c_i start at zero.
+// c and c_i start at zero. The paper's clients take plain steps. With momentum rho a gradient moves the
+// client up to 1 / (1 - rho) times as far; FedNova's norm counts that in place of K, so that c_i stays a mean
+// of gradients. (With K itself it would be too long by that factor, and beyond rho = 1/2 the variates would
+// grow without end.)
 class Scaffold final : public Algorithm {
  public:
-  Scaffold(const FederatedOptions& options, const model::FlatParameters& params, LocalTrainer& trainer)
+  Scaffold(const FederatedOptions& options, const train::OptimizerOptions& local,
+           const model::FlatParameters& params, LocalTrainer& trainer)
       : options_(options),
+        local_(local),
         params_(params),
         trainer_(trainer),
         variate_(params.make_storage()),
@@ -61,7 +66,8 @@ class Scaffold final : public Algorithm {
     if (options_.scaffold_option == 1) {
       change_.sub_(state);
     } else {
-      const double scale = -1.0 / (static_cast<double>(result.steps) * task.lr);  // x - y_i = -update
+      const double steps = nova_norm(result.steps, task.lr, local_.momentum, local_.nesterov, /*mu=*/0);
+      const double scale = -1.0 / (steps * task.lr);  // x - y_i = -update
       at::mul_out(change_, update, torch::scalar_tensor(scale, update.options()));
       change_.sub_(variate_);
     }
@@ -79,6 +85,7 @@ class Scaffold final : public Algorithm {
 
  private:
   const FederatedOptions options_;
+  const train::OptimizerOptions local_;
   const model::FlatParameters& params_;
   LocalTrainer& trainer_;
   torch::Tensor variate_;  // c
@@ -154,7 +161,9 @@ class FedDyn final : public Algorithm {
 std::unique_ptr<Algorithm> make_algorithm(const FederatedOptions& options,
                                           const train::OptimizerOptions& local,
                                           const model::FlatParameters& params, LocalTrainer& trainer) {
-  if (options.algorithm == "scaffold") return std::make_unique<Scaffold>(options, params, trainer);
+  if (options.algorithm == "scaffold") {
+    return std::make_unique<Scaffold>(options, local, params, trainer);
+  }
   if (options.algorithm == "fednova") return std::make_unique<FedNova>(options, local);
   if (options.algorithm == "feddyn") return std::make_unique<FedDyn>(options, params);
   return std::make_unique<FedAvg>(options, params);

@@ -11,8 +11,8 @@ namespace {
 
 // Two clients whose losses curvature_i / 2 (y - optimum_i)^2 pull apart, every element alike. Returns where
 // the server ends, as a distance from the minimiser of the mean loss. `sign`: -1 flips the gradient's
-// correction.
-double distance_after(const std::string& algorithm, int rounds, double sign = 1) {
+// correction. `momentum`: of the clients' steps.
+double distance_after(const std::string& algorithm, int rounds, double sign = 1, double momentum = 0) {
   constexpr double kLr = 0.1;
   constexpr int kSteps = 10;
   constexpr double kCurvature[] = {1.0, 0.2}, kOptimum[] = {1.0, -1.0};
@@ -22,6 +22,7 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1)
   options.federated.clients = 2;
   options.federated.cohort = 2;
   options.federated.mu = algorithm == "feddyn" ? 0.5 : 0;
+  options.local.optimizer.momentum = momentum;
   options.sizes = {1, 1};
   Rig rig(options);  // its trainer is needed by make_algorithm only
   torch::nn::Linear few(2, 2);
@@ -38,12 +39,13 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1)
       LocalTask task;
       task.lr = kLr;
       const auto correction = server->before(x, task, states[static_cast<std::size_t>(i)]);
-      auto y = x.clone();
+      auto y = x.clone(), velocity = torch::zeros_like(x);
       for (int step = 0; step < kSteps; ++step) {
         auto gradient = kCurvature[i] * (y - kOptimum[i]);
         if (correction.offset.defined()) gradient += sign * correction.offset;
         if (correction.mu > 0) gradient += correction.mu * (y - correction.centre);
-        y -= kLr * gradient;
+        velocity = momentum * velocity + gradient;
+        y -= kLr * velocity;
       }
       const auto contribution =
           server->after(y - x, task, {.steps = kSteps}, states[static_cast<std::size_t>(i)]);
@@ -63,6 +65,13 @@ double distance_after(const std::string& algorithm, int rounds, double sign = 1)
 TEST(OpposedQuadraticsTest, FedAvgStopsBesideTheOptimumAndScaffoldReachesIt) {
   EXPECT_GT(distance_after("fedavg", 500), 0.05);
   EXPECT_LT(distance_after("scaffold", 500), 1e-9);
+}
+
+TEST(OpposedQuadraticsTest, ScaffoldReachesTheOptimumWithMomentumToo) {
+  for (const double momentum : {0.5, 0.9}) {
+    EXPECT_GT(distance_after("fedavg", 500, 1, momentum), 0.05) << momentum;
+    EXPECT_LT(distance_after("scaffold", 500, 1, momentum), 1e-9) << momentum;
+  }
 }
 
 TEST(OpposedQuadraticsTest, FedDynReachesTheOptimum) { EXPECT_LT(distance_after("feddyn", 500), 1e-6); }
