@@ -34,13 +34,18 @@ void put_digits(char* at, std::int64_t value, int width) {
 }  // namespace
 
 FailureReport report_of(const BoardRow& row, ExitCode code, std::string message) {
+  return report_of(snapshot_of(row, /*local_rank=*/0), code, std::move(message));
+}
+
+FailureReport report_of(const RowSnapshot& row, ExitCode code, std::string message) {
   FailureReport report;
   report.code = code;
-  report.rank = row.rank.load();
-  report.pid = row.pid.load();
-  report.phase = static_cast<Phase>(row.phase.load());
-  report.step = row.step.load();
-  report.collective = row.collective.load();
+  report.rank = row.rank;
+  report.pid = row.pid;
+  report.host = row.host.data();
+  report.phase = row.phase;
+  report.step = row.step;
+  report.collective = row.collective;
   report.message = std::move(message);
   return report;
 }
@@ -49,7 +54,7 @@ std::string to_json(const FailureReport& report) {
   nlohmann::ordered_json json;
   json["code"] = static_cast<int>(report.code);
   json["rank"] = report.rank;
-  json["host"] = host_name();
+  json["host"] = report.host.empty() ? host_name() : report.host;
   json["pid"] = report.pid;
   json["phase"] = name_of(report.phase);
   json["step"] = report.step;

@@ -11,13 +11,15 @@
 
 #include "core/error.h"
 #include "dist/progress_board.h"
+#include "dist/row_snapshot.h"
 
 namespace rn::dist {
 
 struct FailureReport {
   ExitCode code = ExitCode::kFailure;
-  int rank = -1;  // -1: not known (a rank that never attached, or one on another node)
-  int pid = 0;    // 0: not known
+  int rank = -1;       // -1: not known (a rank that never attached, or one on another node)
+  int pid = 0;         // 0: not known
+  std::string host{};  // empty: this machine
   Phase phase = Phase::kInit;
   std::int64_t step = -1;       // -1: before the first step
   std::int64_t collective = 0;  // number of the collective last started
@@ -27,8 +29,9 @@ struct FailureReport {
 
 // The state of a row as a report.
 FailureReport report_of(const BoardRow& row, ExitCode code, std::string message);
+FailureReport report_of(const RowSnapshot& row, ExitCode code, std::string message);
 
-// One JSON object and a newline; host and time (UTC) are this machine's and now.
+// One JSON object and a newline; the time (UTC) is now.
 std::string to_json(const FailureReport& report);
 
 // <run_dir>/failure.json.

@@ -1,6 +1,7 @@
 #include "dist/mpi_communicator.h"
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -12,13 +13,22 @@
 #include "dist/mpi_collectives.h"
 #include "dist/mpi_topology.h"
 #include "dist/progress_board.h"
+#include "dist/row_exchange.h"
 #include "dist/single_communicator.h"
 
 namespace rn::dist {
 
 struct MpiCommunicator::Impl {
   Impl(ProgressBoard* progress_board, int ranks_per_node)
-      : board(progress_board), topology(ranks_per_node), collectives(topology, abandoned), queue(abandoned) {}
+      : board(progress_board), topology(ranks_per_node), collectives(topology, abandoned), queue(abandoned) {
+    const bool tells = board && board->remote_ranks() > 0 && topology.node_count() > 1;
+    if (tells && topology.leader()) rows = std::make_unique<RowExchange>(topology, *board);
+  }
+  ~Impl() {
+    if (rows && !abandoned && std::uncaught_exceptions() == 0) rows->finish();
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   // The buffer that holds all of `data`, or null. Called from the caller's thread only.
   std::shared_ptr<SharedBuffer> find_buffer(std::span<const std::byte> data) {
@@ -82,6 +92,7 @@ struct MpiCommunicator::Impl {
   std::vector<std::weak_ptr<SharedBuffer>> buffers;  // of the caller's thread
   std::int64_t started = 0;                          // collectives without a board; of the caller's thread
   std::int64_t allocated = 0;                        // buffers ever; of the caller's thread
+  std::unique_ptr<RowExchange> rows;                 // of a leader, between nodes
   CollectiveQueue queue;                             // last: its thread ends first
 };
 
@@ -95,6 +106,9 @@ int MpiCommunicator::world_size() const { return impl_->topology.world_size; }
 int MpiCommunicator::node_count() const { return impl_->topology.node_count(); }
 int MpiCommunicator::local_rank() const { return impl_->topology.local_rank; }
 int MpiCommunicator::local_size() const { return impl_->topology.local_size; }
+void MpiCommunicator::use_run_folder(const std::string& run_dir) {
+  if (impl_->rows) impl_->rows->use_folder(run_dir);
+}
 void MpiCommunicator::abandon() noexcept { impl_->queue.abandon(); }
 
 std::shared_ptr<Buffer> MpiCommunicator::allocate(std::size_t bytes) {

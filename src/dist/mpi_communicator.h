@@ -9,13 +9,15 @@
 // bits, and on one node it is plain rank order. The bits depend on how the ranks lie on nodes.
 //
 // Collectives are executed by one thread per communicator, in the order in which they were started; after
-// construction MPI is called from that thread only. All public functions are called from one other thread. A
-// wait that finds its peers late sleeps, so it costs no core. Errors: calls that differ between ranks end
+// construction MPI is called from that thread only, except that a leader with a board has a second one
+// (row_exchange.h) where MPI takes calls from several. All public functions are called from one other thread.
+// A wait that finds its peers late sleeps, so it costs no core. Errors: calls that differ between ranks end
 // with InternalError on every rank, MPI's errors with PeerLostError; after any error all pending and later
 // collectives of this rank end with it too.
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "core/communicator.h"
 
@@ -27,8 +29,8 @@ class MpiCommunicator final : public Communicator {
  public:
   // Collective over MPI_COMM_WORLD. REQUIRES: MPI runs with MPI_THREAD_SERIALIZED or more, and this object is
   // destroyed before MPI_Finalize. `board` (borrowed, may be null): this rank's row and flight ring
-  // get each collective when it is executed. `ranks_per_node` above 0 cuts a machine into several
-  // "nodes", for tests.
+  // get each collective when it is executed, and between nodes what the others' ranks do. `ranks_per_node`
+  // above 0 cuts a machine into several "nodes", for tests.
   explicit MpiCommunicator(ProgressBoard* board = nullptr, int ranks_per_node = 0);
   // Finishes what was started; abandons it when an exception is unwinding this rank.
   ~MpiCommunicator() override;
@@ -49,6 +51,10 @@ class MpiCommunicator final : public Communicator {
   int node_count() const;
   int local_rank() const;  // of this rank on its node
   int local_size() const;
+
+  // Where the nodes tell each other what their ranks do while the network between them is silent; empty:
+  // nowhere.
+  void use_run_folder(const std::string& run_dir);
 
   // This rank takes part no more: all that is not finished completes with an error soon. Thread-safe.
   void abandon() noexcept;

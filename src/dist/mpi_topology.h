@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rn::dist {
@@ -22,6 +23,7 @@ class MpiComm {
   // end.
   ~MpiComm();
   MPI_Comm get() const { return comm_; }
+  MPI_Comm release() noexcept { return std::exchange(comm_, MPI_COMM_NULL); }  // nobody frees it
 
  private:
   MPI_Comm comm_ = MPI_COMM_NULL;

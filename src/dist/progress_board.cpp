@@ -21,10 +21,19 @@
 namespace rn::dist {
 namespace {
 
-constexpr std::uint32_t kReady = 0x72'6e'64'02;  // "rnd", version of the segment's form
+constexpr std::uint32_t kReady = 0x72'6e'64'03;  // "rnd", version of the segment's form
 constexpr std::size_t kHeaderBytes = 128;        // rows and rings follow, aligned as they want to be
 constexpr std::size_t kRankBytes = sizeof(BoardRow) + sizeof(FlightRing);
 static_assert(sizeof(BoardRow) % alignof(FlightRing) == 0);
+
+// A snapshot that one thread writes while others read it. Every store releases and every load acquires, so
+// who has seen any new word sees that the version has moved.
+struct alignas(64) RemoteCell {
+  static constexpr std::size_t kWords = sizeof(RowSnapshot) / sizeof(std::uint64_t);
+  std::atomic<std::uint32_t> version{0};  // odd: being written
+  std::array<std::atomic<std::uint64_t>, kWords> words{};
+};
+static_assert(sizeof(FlightRing) % alignof(RemoteCell) == 0);
 constexpr auto kCreationLimit = std::chrono::seconds(5);
 
 [[noreturn]] void refuse(const std::string& name, const char* what, int error) {
@@ -67,6 +76,7 @@ struct ProgressBoard::Segment {
   std::atomic<std::uint64_t> said{0};   // hash of the first text that a rank had to say
 
   BoardRow* rows() { return reinterpret_cast<BoardRow*>(reinterpret_cast<std::byte*>(this) + kHeaderBytes); }
+  RemoteCell* remote(int count) { return reinterpret_cast<RemoteCell*>(rings(count) + count); }
   FlightRing* rings(int count) { return reinterpret_cast<FlightRing*>(rows() + count); }
 };
 
@@ -74,9 +84,11 @@ static_assert(std::atomic<std::int64_t>::is_always_lock_free, "the board is shar
 
 ProgressBoard::ProgressBoard(const LaunchEnv& env)
     : rows_(env.local_size),
+      remote_ranks_(env.world_size > env.local_size ? env.world_size : 0),
       rank_(env.rank),
       local_rank_(env.local_rank),
-      bytes_(kHeaderBytes + kRankBytes * static_cast<std::size_t>(env.local_size)),
+      bytes_(kHeaderBytes + kRankBytes * static_cast<std::size_t>(env.local_size) +
+             sizeof(RemoteCell) * static_cast<std::size_t>(remote_ranks_)),
       name_(env.launched && env.local_size > 1 ? cat("/rn_dist.", getuid(), ".", env.job) : "") {
   static_assert(sizeof(Segment) <= kHeaderBytes);
   if (name_.empty()) {
@@ -167,6 +179,7 @@ void ProgressBoard::map(int fd) {
     new (segment_->rows() + i) BoardRow;
     new (segment_->rings(rows_) + i) FlightRing;
   }
+  for (int i = 0; i < remote_ranks_; ++i) new (segment_->remote(rows_) + i) RemoteCell;
   segment_->creator = getpid();
   segment_->ready.store(kReady, std::memory_order_release);
 }
@@ -256,6 +269,31 @@ void ProgressBoard::device_collective_found_done(const CollectiveCall& call) noe
 std::span<std::byte> ProgressBoard::memory() const {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return {reinterpret_cast<std::byte*>(segment_), (bytes_ + page - 1) / page * page};
+}
+
+void ProgressBoard::put_remote(const RowSnapshot& row) noexcept {
+  RemoteCell& cell = segment_->remote(rows_)[row.rank];
+  std::array<std::uint64_t, RemoteCell::kWords> words;
+  std::memcpy(words.data(), &row, sizeof row);
+  const std::uint32_t version = cell.version.load();
+  cell.version.store(version + 1);
+  for (std::size_t i = 0; i < words.size(); ++i) cell.words[i].store(words[i]);
+  cell.version.store(version + 2);
+}
+
+std::uint32_t ProgressBoard::read_remote(int rank, RowSnapshot& row) const noexcept {
+  const RemoteCell& cell = segment_->remote(rows_)[rank];
+  std::array<std::uint64_t, RemoteCell::kWords> words;
+  // Bounded: a writer may have been stopped or killed in between.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    const std::uint32_t version = cell.version.load();
+    if (version == 0) return 0;
+    for (std::size_t i = 0; i < words.size(); ++i) words[i] = cell.words[i].load();
+    if (version % 2 != 0 || version != cell.version.load()) continue;
+    std::memcpy(static_cast<void*>(&row), words.data(), sizeof row);
+    return version;
+  }
+  return 0;
 }
 
 bool ProgressBoard::first_to_say(std::uint64_t hash) {

@@ -1,5 +1,5 @@
 // The progress board: one row and one flight ring per rank of this node in shared memory, readable whatever
-// state a rank is in.
+// state a rank is in, and what was heard of the ranks of other nodes (row_exchange.h).
 //
 // Every rank writes its own row (relaxed atomics, no locks); watchdogs, reports and the other ranks' fault
 // handling read all rows. Made before MPI starts, named by the launcher's job, unlinked once all ranks are
@@ -17,6 +17,7 @@
 #include "dist/flight_ring.h"
 #include "dist/launch_env.h"
 #include "dist/phase.h"
+#include "dist/row_snapshot.h"
 
 namespace rn::dist {
 
@@ -83,6 +84,14 @@ class ProgressBoard {
   // All of the board, in whole pages: what a device must map before it can write to a row.
   std::span<std::byte> memory() const;
 
+  // What was heard of ranks on other nodes, by global rank: 0 <= rank < remote_ranks(), which is 0 where all
+  // ranks are on this node. put_remote: one thread of the node; read_remote: any. The value of read_remote
+  // changes with every put_remote of that rank; 0, and `row` is left alone: nothing was heard of it, or it is
+  // being written just now.
+  int remote_ranks() const { return remote_ranks_; }
+  void put_remote(const RowSnapshot& row) noexcept;
+  std::uint32_t read_remote(int rank, RowSnapshot& row) const noexcept;
+
   // True for the first caller of the node with this text's hash (and for the callers with other texts): what
   // several ranks have to say alike is then said once.
   bool first_to_say(std::uint64_t hash);
@@ -101,6 +110,7 @@ class ProgressBoard {
   std::atomic<std::int64_t> numbers_{0};  // of this rank's collectives
   Segment* segment_ = nullptr;
   const int rows_;
+  const int remote_ranks_;
   const int rank_;
   const int local_rank_;
   const std::size_t bytes_;

@@ -176,8 +176,14 @@ void Session::end_run(ExitCode code, const std::string& message, const std::stri
   impl_->end.end(report, code, impl_->end.words_for(report));
 }
 
-void Session::claim_run_folder(const std::string& run_dir) { impl_->end.claim_run_folder(run_dir); }
-void Session::leave_run_folder() { impl_->end.leave_run_folder(); }
+void Session::claim_run_folder(const std::string& run_dir) {
+  impl_->end.claim_run_folder(run_dir);
+  if (impl_->mpi_host) impl_->mpi_host->use_run_folder(run_dir);
+}
+void Session::leave_run_folder() {
+  impl_->end.leave_run_folder();
+  if (impl_->mpi_host) impl_->mpi_host->use_run_folder("");
+}
 
 void Session::finish() { impl_->finish(); }
 

@@ -1,10 +1,8 @@
 #include "dist/watchdog.h"
 
-#include <signal.h>
-
-#include <algorithm>
 #include <chrono>
 
+#include "core/blocked_signals.h"
 #include "core/host_name.h"
 #include "dist/stop_signals.h"
 
@@ -13,43 +11,12 @@ namespace {
 
 constexpr auto kInterval = std::chrono::milliseconds(100);
 
-bool moved(const RowSnapshot& before, const RowSnapshot& now) {
-  return before.pid != now.pid || before.phase != now.phase || before.step != now.step ||
-         before.since_ns != now.since_ns || before.collective != now.collective ||
-         before.finished_collective != now.finished_collective || before.failed_code != now.failed_code;
-}
-
 }  // namespace
-
-std::span<const RowSnapshot> RowHistory::look(const ProgressBoard& board, double elapsed) {
-  elapsed = std::min(elapsed, 1.0);
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    const int local_rank = static_cast<int>(i);
-    RowSnapshot now = snapshot_of(board.row(local_rank), local_rank);
-    const RowSnapshot& before = rows_[i];
-    if (!moved(before, now)) now.stalled_seconds = before.stalled_seconds + elapsed;
-    if (now.pid != 0) {
-      now.process = process_state(now.pid);
-      // In a container of its own a rank's process may be invisible from here: only one that was seen can
-      // vanish.
-      if (now.process != ProcessState::kGone) seen_alive_[i] = true;
-      if (!seen_alive_[i]) now.process = ProcessState::kRunning;
-      if (now.process == ProcessState::kGone && before.process == ProcessState::kGone) {
-        now.gone_seconds = before.gone_seconds + elapsed;
-      }
-    }
-    rows_[i] = now;
-  }
-  return rows_;
-}
 
 Watchdog::Watchdog(ProgressBoard& board, BadEnd& end, const LaunchEnv& env, const DistOptions& options)
     : board_(board), end_(end), options_(options), whole_world_(env.local_size == env.world_size) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // inherited: no handler ever runs on the watchdog's thread
+  const BlockedSignals inherited;
   thread_ = std::thread([this] { watch(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Watchdog::~Watchdog() {
@@ -63,31 +30,39 @@ Watchdog::~Watchdog() {
 
 void Watchdog::watch() {
   RowHistory history(board_.rows());
+  RemoteHistory remote;
   bool recorded = false;
   auto last = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kInterval, [this] { return stopping_; })) {
     const auto now = std::chrono::steady_clock::now();
-    const auto rows = history.look(board_, std::chrono::duration<double>(now - last).count());
+    const double elapsed = std::chrono::duration<double>(now - last).count();
+    const auto rows = history.look(board_, elapsed);
+    const auto others = remote.look(board_, elapsed);
     last = now;
     if (!recorded && pending_stop() == StopReason::kTerminate) recorded = end_.record_aftermath();
-    act_on(judge(rows, board_.local_rank(), options_, whole_world_), rows);
+    act_on(judge(rows, board_.local_rank(), options_, whole_world_, others), rows, others);
   }
 }
 
-void Watchdog::act_on(const Verdict& verdict, std::span<const RowSnapshot> rows) {
+void Watchdog::act_on(const Verdict& verdict, std::span<const RowSnapshot> rows,
+                      std::span<const RowSnapshot> others) {
   if (verdict.kind == Verdict::Kind::kFine) return;
   FailureReport report;
   if (verdict.culprit >= 0) {
     report = report_of(board_.row(verdict.culprit), verdict.code, verdict.message);
+  } else if (verdict.other >= 0) {
+    report = report_of(others[static_cast<std::size_t>(verdict.other)], verdict.code, verdict.message);
   } else {
     report = end_.about_me(verdict.code, verdict.message);
     report.rank = -1;
     report.pid = 0;
   }
   // Not through the log: the thread that hangs may hold its lock.
-  const std::string words = cat("rn_dist: error: ", verdict.message, "\nThe ranks of host ", host_name(),
-                                ":\n", describe_rows(rows));
+  std::string words = cat("rn_dist: error: ", verdict.message, "\nThe ranks of host ", host_name(), ":\n",
+                          describe_rows(rows));
+  if (!others.empty())
+    words += cat("The ranks of other hosts, as they were last heard of:\n", describe_rows(others));
   end_.end(report, verdict.code, words);
 }
 

@@ -7,30 +7,15 @@
 #include <mutex>
 #include <span>
 #include <thread>
-#include <vector>
 
 #include "dist/bad_end.h"
 #include "dist/judgement.h"
 #include "dist/launch_env.h"
 #include "dist/options.h"
 #include "dist/progress_board.h"
+#include "dist/row_history.h"
 
 namespace rn::dist {
-
-// What the board's rows did over time.
-class RowHistory {
- public:
-  explicit RowHistory(int rows) : rows_(static_cast<std::size_t>(rows)) {}
-
-  // Takes the next look; `elapsed` seconds after the one before. A process that was itself stopped, or a
-  // machine that slept, finds a long gap that says nothing about the others, so a look counts for one second
-  // at most.
-  std::span<const RowSnapshot> look(const ProgressBoard& board, double elapsed);
-
- private:
-  std::vector<RowSnapshot> rows_;
-  std::vector<bool> seen_alive_ = std::vector<bool>(rows_.size());
-};
 
 class Watchdog {
  public:
@@ -42,7 +27,7 @@ class Watchdog {
 
  private:
   void watch();
-  void act_on(const Verdict& verdict, std::span<const RowSnapshot> rows);
+  void act_on(const Verdict& verdict, std::span<const RowSnapshot> rows, std::span<const RowSnapshot> others);
 
   ProgressBoard& board_;
   BadEnd& end_;

@@ -1,34 +1,14 @@
 #include "io/checkpoint_writer.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <exception>
 #include <utility>
 
+#include "core/blocked_signals.h"
 #include "core/log.h"
 #include "core/timer.h"
 
 namespace rn::io {
 namespace {
-
-// While it lives, threads inherit a mask of all signals but those that a fault of their own raises: requests
-// belong to the thread that trains, and a fault must reach its handler on any thread.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t blocked;
-    sigfillset(&blocked);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&blocked, fault);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before_);
-  }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 std::uint64_t bytes_of(const std::vector<CheckpointFile>& files) {
   std::uint64_t bytes = 0;

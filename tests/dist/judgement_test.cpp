@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <vector>
-
-#include "dist/watchdog.h"
 
 namespace rn::dist {
 namespace {
@@ -206,6 +205,111 @@ TEST(JudgementTest, OtherNodesAreSuspectedOnlyAfterTheLongestDeadline) {
   EXPECT_NE(judge(rows, 0, options(), false).message.find("another node"), std::string::npos);
 }
 
+RowSnapshot elsewhere(RowSnapshot row, double silent = 0) {
+  std::snprintf(row.host.data(), row.host.size(), "beta");
+  row.silent_seconds = silent;
+  return row;
+}
+
+struct OtherCase {
+  const char* what;
+  std::vector<RowSnapshot> rows, others;
+  Verdict::Kind kind;
+  int other;
+};
+
+TEST(JudgementTest, ACulpritOnAnotherNodeIsNamedOnceItsOwnNodeHadTimeToSpeak) {
+  const std::vector<OtherCase> cases = {
+      {"beyond its deadline",
+       {waiting(0, Phase::kStep, 4, 12)},
+       {elsewhere(busy(1, Phase::kData, 3, 14))},
+       kHang,
+       0},
+      {"its node may still speak",
+       {waiting(0, Phase::kStep, 4, 12)},
+       {elsewhere(busy(1, Phase::kData, 3, 12))},
+       kFine,
+       -1},
+      {"a long phase",
+       {waiting(0, Phase::kStep, 4, 99)},
+       {elsewhere(busy(1, Phase::kCheckpoint, 3, 62))},
+       kFine,
+       -1},
+      {"the ranks here have only just come",
+       {waiting(0, Phase::kStep, 4, 2)},
+       {elsewhere(busy(1, Phase::kData, 3, 14))},
+       kFine,
+       -1},
+      {"not all here wait",
+       {waiting(0, Phase::kStep, 4, 15), busy(1, Phase::kStep, 3, 15)},
+       {elsewhere(busy(2, Phase::kData, 3, 15))},
+       kFine,
+       -1},
+      {"the one that is furthest behind",
+       {waiting(0, Phase::kStep, 4, 15)},
+       {elsewhere(busy(1, Phase::kData, 3, 20)), elsewhere(waiting(2, Phase::kStep, 4, 30)),
+        elsewhere(busy(3, Phase::kData, 2, 14))},
+       kHang,
+       2},
+      {"heard long ago, and the ranks here would not wait so long",
+       {waiting(0, Phase::kStep, 4, 19)},
+       {elsewhere(busy(1, Phase::kData, 3, 30), 25)},
+       kFine,
+       -1},
+      {"heard long ago",
+       {waiting(0, Phase::kStep, 4, 21)},
+       {elsewhere(busy(1, Phase::kData, 3, 30), 25)},
+       kHang,
+       0},
+      {"heard long ago, in a collective of its own",
+       {waiting(0, Phase::kStep, 4, 21)},
+       {elsewhere(waiting(1, Phase::kStep, 4, 30), 25)},
+       kHang,
+       0},
+      {"all wait everywhere: not before the longest deadline",
+       {waiting(0, Phase::kStep, 4, 69)},
+       {elsewhere(waiting(1, Phase::kStep, 4, 69))},
+       kFine,
+       -1},
+      {"all wait everywhere",
+       {waiting(0, Phase::kStep, 4, 71)},
+       {elsewhere(waiting(1, Phase::kStep, 4, 71))},
+       kHang,
+       -1},
+      {"one ends badly there",
+       {waiting(0, Phase::kStep, 4, 71)},
+       {elsewhere(failed(busy(1, Phase::kStep, 3, 1), 4))},
+       kFine,
+       -1},
+      {"one ended badly there, and nobody ends us",
+       {waiting(0, Phase::kStep, 4, 71)},
+       {elsewhere(busy(1, Phase::kStep, 3, 1)), elsewhere(failed(busy(2, Phase::kStep, 3, 21), 4))},
+       kPeerFailed,
+       1},
+  };
+  for (const auto& c : cases) {
+    const Verdict verdict = judge(c.rows, /*self=*/0, options(), /*whole_world=*/false, c.others);
+    EXPECT_EQ(verdict.kind, c.kind) << c.what << ": " << verdict.message;
+    EXPECT_EQ(verdict.culprit, -1) << c.what;
+    EXPECT_EQ(verdict.other, c.other) << c.what << ": " << verdict.message;
+  }
+}
+
+TEST(JudgementTest, TheMessageNamesTheHostOfACulpritElsewhere) {
+  const std::vector<RowSnapshot> rows = {waiting(0, Phase::kStep, 17, 30)};
+  const std::vector<RowSnapshot> others = {elsewhere(busy(3, Phase::kData, 16, 32), 8)};
+  const Verdict verdict = judge(rows, 0, options(), false, others);
+  for (const char* part : {"rank 3 on beta (pid 1003)", "32.0 s", "phase data", "step 5",
+                           "after collective 16", "last heard of 8.0 s ago", "Waiting for it: rank 0"}) {
+    EXPECT_NE(verdict.message.find(part), std::string::npos) << part << " in: " << verdict.message;
+  }
+  EXPECT_NE(describe_rows(others).find("rank 3 on beta"), std::string::npos) << describe_rows(others);
+  const std::vector<RowSnapshot> level = {elsewhere(waiting(3, Phase::kStep, 17, 80))};
+  const std::vector<RowSnapshot> here = {waiting(0, Phase::kStep, 17, 80)};
+  EXPECT_NE(judge(here, 0, options(), false, level).message.find("those of the other nodes wait too"),
+            std::string::npos);
+}
+
 TEST(JudgementTest, NoDeadlineMeansForever) {
   DistOptions o = options();
   o.step_deadline_seconds = 0;
@@ -223,20 +327,6 @@ TEST(JudgementTest, TheMessageNamesCulpritPhaseStepAndWaiters) {
   }
   EXPECT_NE(describe_rows(rows).find("waiting in all_reduce number 17 (4096 bytes)"), std::string::npos)
       << describe_rows(rows);
-}
-
-TEST(RowHistoryTest, CountsTheTimeSinceARowMovedAndForgetsLongGaps) {
-  ProgressBoard board(LaunchEnv{});
-  RowHistory history(1);
-  history.look(board, 0.5);
-  EXPECT_DOUBLE_EQ(history.look(board, 0.5)[0].stalled_seconds, 0.5);
-  EXPECT_DOUBLE_EQ(history.look(board, 3600)[0].stalled_seconds, 1.5)
-      << "a gap of the watcher's own counts little";
-  board.begin_step(1);
-  EXPECT_DOUBLE_EQ(history.look(board, 0.5)[0].stalled_seconds, 0);
-  board.mine().collective++;
-  EXPECT_DOUBLE_EQ(history.look(board, 0.5)[0].stalled_seconds, 0);
-  EXPECT_DOUBLE_EQ(history.look(board, 0.25)[0].stalled_seconds, 0.25);
 }
 
 }  // namespace
