@@ -2,6 +2,7 @@
 //   build/bin/kernels_bench [--benchmark_filter=REGEX] [--benchmark_format=json]
 // Convolutions: the gradient by the weight, and where small_convolution pays, the output and the gradient by
 // the input with the packing of the weight; GFLOP/s. bench/peers/torch_convolutions.py measures PyTorch's.
+// The same in float32, of the shapes where float_convolution pays; --precision fp32 there.
 // Norms: passes over channels-last activations; bytes read and written.
 #include <benchmark/benchmark.h>
 
@@ -15,6 +16,7 @@
 #include "core/error.h"
 #include "kernels/convolution.h"
 #include "kernels/cpu_features.h"
+#include "kernels/float_convolution.h"
 #include "kernels/norm_kernels.h"
 #include "kernels/weight_gradient.h"
 
@@ -44,8 +46,23 @@ std::vector<T> random_values(std::int64_t size) {
 }
 
 struct Free {
-  void operator()(BFloat16* data) const { std::free(data); }
+  void operator()(void* data) const { std::free(data); }
 };
+
+// 64-byte aligned, as packed weights are.
+template <class T>
+std::unique_ptr<T[], Free> aligned_values(std::size_t size) {
+  void* const data = std::aligned_alloc(64, (size * sizeof(T) + 63) / 64 * 64);
+  RN_CHECK(data != nullptr);
+  return std::unique_ptr<T[], Free>(static_cast<T*>(data));
+}
+
+void count_flop(benchmark::State& state, const ConvolutionShape& s) {
+  const auto outputs = static_cast<double>(s.images * s.out_height() * s.out_width() * s.out_channels);
+  const double flop = 2.0 * outputs * static_cast<double>(s.in_channels * s.kernel * s.kernel);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(flop * static_cast<double>(state.iterations()) / 1e9, benchmark::Counter::kIsRate);
+}
 
 // What one convolution works on.
 struct Convolution {
@@ -55,22 +72,12 @@ struct Convolution {
         y(random_values(s.images * s.out_height() * s.out_width() * s.out_channels)),
         weight(random_values(s.out_channels * s.kernel * s.kernel * s.in_channels)),
         gradient(weight.size()),
-        packed(static_cast<BFloat16*>(std::aligned_alloc(64, weight.size() * sizeof(BFloat16)))) {
-    RN_CHECK(packed != nullptr);
-  }
-
-  // What one call computes.
-  void count(benchmark::State& state) const {
-    const double flop = 2.0 * static_cast<double>(y.size()) *
-                        static_cast<double>(shape.in_channels * shape.kernel * shape.kernel);
-    state.counters["GFLOP/s"] =
-        benchmark::Counter(flop * static_cast<double>(state.iterations()) / 1e9, benchmark::Counter::kIsRate);
-  }
+        packed(aligned_values<BFloat16>(weight.size())) {}
 
   const ConvolutionShape shape;
   std::vector<BFloat16> x, y, weight;
   std::vector<float> gradient;
-  const std::unique_ptr<BFloat16[], Free> packed;  // 64-byte aligned, as pack_weight asks for
+  const std::unique_ptr<BFloat16[], Free> packed;
 };
 
 // `pack` lays out the weight for a convolution of `shape`, which the weight's own need not be.
@@ -87,14 +94,14 @@ void run_small(Convolution& c, const ConvolutionShape& shape, const Pack& pack, 
 void forward(benchmark::State& state, const ConvolutionShape& shape) {
   Convolution c(shape);
   for (auto _ : state) run_small(c, shape, pack_weight, c.x.data(), c.y.data());
-  c.count(state);
+  count_flop(state, shape);
 }
 
 void input_gradient(benchmark::State& state, const ConvolutionShape& shape) {
   Convolution c(shape);
   const auto backward = input_gradient_shape(shape);
   for (auto _ : state) run_small(c, backward, pack_weight_for_input_gradient, c.y.data(), c.x.data());
-  c.count(state);
+  count_flop(state, shape);
 }
 
 void weight_gradient_of(benchmark::State& state, const ConvolutionShape& shape) {
@@ -105,19 +112,68 @@ void weight_gradient_of(benchmark::State& state, const ConvolutionShape& shape) 
       weight_gradient(shape, c.x.data(), c.y.data(), blocks[i], c.gradient.data());
     }
   }
-  c.count(state);
+  count_flop(state, shape);
+}
+
+// The same in float32.
+struct FloatConvolution {
+  explicit FloatConvolution(const ConvolutionShape& s)
+      : shape(s),
+        x(random_values<float>(s.images * s.height * s.width * s.in_channels)),
+        y(random_values<float>(s.images * s.out_height() * s.out_width() * s.out_channels)),
+        weight(random_values<float>(s.out_channels * s.kernel * s.kernel * s.in_channels)) {}
+
+  const ConvolutionShape shape;
+  std::vector<float> x, y, weight;
+};
+
+template <class Pack>
+void run_float(benchmark::State& state, const FloatConvolution& c, const ConvolutionShape& shape,
+               const Pack& pack, const float* in, float* out) {
+  const auto packed = aligned_values<float>(static_cast<std::size_t>(packed_float_weight_size(shape)));
+  for (auto _ : state) {
+    pack(c.shape, c.weight.data(), packed.get());
+    float_convolution(shape, in, packed.get(), nullptr, FloatActivation::kNone, 0, shape.images, out,
+                      nullptr);
+  }
+  count_flop(state, c.shape);
+}
+
+void float_forward(benchmark::State& state, const ConvolutionShape& shape) {
+  FloatConvolution c(shape);
+  run_float(state, c, shape, pack_float_weight, c.x.data(), c.y.data());
+}
+
+void float_by_input(benchmark::State& state, const ConvolutionShape& shape) {
+  FloatConvolution c(shape);
+  run_float(state, c, input_gradient_shape(shape), pack_float_weight_for_input_gradient, c.y.data(),
+            c.x.data());
+}
+
+void float_by_weight(benchmark::State& state, const ConvolutionShape& shape) {
+  FloatConvolution c(shape);
+  for (auto _ : state) {
+    float_weight_gradient(shape, c.x.data(), c.y.data(), 0, shape.out_channels, c.weight.data());
+  }
+  count_flop(state, shape);
 }
 
 void register_convolution(const ConvolutionShape& s) {
   const std::string name = cat(s.in_channels, "to", s.out_channels, "/", s.height, "x", s.width, "/kernel",
                                s.kernel, "/stride", s.stride);
   const auto add = [&](const char* pass, auto run) {
-    benchmark::RegisterBenchmark(cat("convolution/", pass, "/", name).c_str(), run, s)
-        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(cat(pass, "/", name).c_str(), run, s)->Unit(benchmark::kMillisecond);
   };
-  if (small_convolution_pays(s)) add("forward", forward);
-  if (s.stride == 1 && small_convolution_pays(input_gradient_shape(s))) add("by_input", input_gradient);
-  if (weight_gradient_supports(s)) add("by_weight", weight_gradient_of);
+  if (avx512_available() && float_convolution_pays(s)) {
+    add("float_convolution/forward", float_forward);
+    if (s.stride == 1) add("float_convolution/by_input", float_by_input);
+    add("float_convolution/by_weight", float_by_weight);
+  }
+  if (!amx_bf16_available()) return;
+  if (small_convolution_pays(s)) add("convolution/forward", forward);
+  if (s.stride == 1 && small_convolution_pays(input_gradient_shape(s)))
+    add("convolution/by_input", input_gradient);
+  if (weight_gradient_supports(s)) add("convolution/by_weight", weight_gradient_of);
 }
 
 void register_convolutions() {
@@ -183,10 +239,9 @@ void register_norms(const std::string& type) {
 int main(int argc, char** argv) {
   register_norms<BFloat16>("bf16");
   register_norms<float>("fp32");
-  if (amx_bf16_available()) {
-    register_convolutions();
-  } else {
-    benchmark::AddCustomContext("convolutions", "left out: this CPU, or this build, has no AMX");
+  register_convolutions();
+  if (!amx_bf16_available()) {
+    benchmark::AddCustomContext("convolutions in bf16", "left out: this CPU, or this build, has no AMX");
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The peer of build/bin/kernels_bench: ResNet-18's convolutions in PyTorch, bf16, channels-last.
+"""The peer of build/bin/kernels_bench: ResNet-18's convolutions in PyTorch, channels-last.
 
-usage: torch_convolutions.py [--images 64] [--threads 1] [--rounds 10]
+usage: torch_convolutions.py [--precision bf16|fp32] [--images 64] [--threads 1] [--rounds 10]
 
 Prints the fastest of the rounds for the output, the gradient by the input and the gradient by the weight, and the rate of
 a product of 1024 x 1024 matrices.
@@ -32,14 +32,16 @@ def shapes():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
 
     def last(tensor):
-        return tensor.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        return tensor.to(dtype).contiguous(memory_format=torch.channels_last)
 
     for inputs, outputs, side, kernel, stride in shapes():
         x = last(torch.randn(args.images, inputs, side, side))
@@ -57,7 +59,7 @@ def main():
                  "by the weight": fastest(lambda: backward((False, True, False)), args.rounds)}
         print(f"{inputs:3} to {outputs:3} channels, {side:2}x{side}, kernel {kernel}, stride {stride}:",
               "  ".join(f"{name} {t * 1e3:.2f} ms ({flops / t / 1e9:.0f} GFLOP/s)" for name, t in times.items()))
-    a, b = (torch.randn(1024, 1024).to(torch.bfloat16) for _ in range(2))
+    a, b = (torch.randn(1024, 1024).to(dtype) for _ in range(2))
     print(f"1024 x 1024 matrices: {2 * 1024**3 / fastest(lambda: a @ b, 3 * args.rounds) / 1e9:.0f} GFLOP/s")
 
 

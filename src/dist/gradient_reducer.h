@@ -4,10 +4,10 @@
 // entries are ready and all earlier buckets have been started, so every rank starts the same buckets in the
 // same order, whatever order its hooks fire in. `finalize` starts the rest (frozen or unused parameters count
 // as zero, and a rank without samples calls nothing but finalize) and returns when the sums are in place.
-// Whoever fills the gradient zeroes it at the start of a step: the reducer sums what lies there. Not
-// thread-safe: one caller at a time. LibTorch runs CPU backward on the calling thread and GPU backward on one
-// thread of its own per device, while the caller of backward() waits: `ready` comes from there, and finalize,
-// which follows backward(), sees all it has done.
+// Whoever fills the gradient fills all of it, with zeros where there is none: the reducer sums what lies
+// there. Not thread-safe: one caller at a time. LibTorch runs CPU backward on the calling thread and GPU
+// backward on one thread of its own per device, while the caller of backward() waits: `ready` comes from
+// there, and finalize, which follows backward(), sees all it has done.
 #pragma once
 
 #include <chrono>

@@ -53,7 +53,7 @@ LocalResult LocalTrainer::train(const LocalTask& task, const GradientCorrection&
     const std::int64_t epoch = step / per_epoch;
     const std::int64_t begin = step % per_epoch * step_images;
     if (begin == 0) draw_order(task, seed, epoch);
-    params_.gradient.zero_();
+    params_.begin_gradient();
     net_.set_dropout_key(draw_64(seed, Purpose::kDropout, step, 0));
     accumulate(task, seed, epoch, begin, std::min(size, begin + step_images), result,
                /*keeps_statistics=*/true);
@@ -75,7 +75,7 @@ LocalResult LocalTrainer::whole_gradient(const LocalTask& task) {
   const auto seed = client_seed(options_.seed, task.round, task.client);
   net_.train();
   draw_order(task, seed, 0);
-  params_.gradient.zero_();
+  params_.begin_gradient();
   net_.set_dropout_key(draw_64(seed, Purpose::kDropout, -1, 0));
   LocalResult result;
   accumulate(task, seed, 0, 0, static_cast<std::int64_t>(task.images.size()), result,
@@ -109,6 +109,7 @@ void LocalTrainer::accumulate(const LocalTask& task, std::uint64_t seed, std::in
     result.loss_sum += loss_sum.item<double>();
     result.images += batch.count;
   }
+  params_.settle_gradient();
 }
 
 void LocalTrainer::fill(const LocalTask& task, std::uint64_t seed, std::int64_t epoch, std::int64_t begin,

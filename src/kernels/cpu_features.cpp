@@ -24,11 +24,18 @@ bool ask_for_amx() { return false; }
 
 }  // namespace
 
+bool avx512_available() {
+#if defined(RN_HAVE_AVX512_BF16)  // the compiler's, which knows the older instructions too
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#else
+  return false;
+#endif
+}
+
 bool avx512_bf16_available() {
 #if defined(RN_HAVE_AVX512_BF16)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512bf16");
+  return avx512_available() && __builtin_cpu_supports("avx512bf16");
 #else
   return false;
 #endif

@@ -8,6 +8,7 @@
 #include "kernels/convolution.h"
 #include "kernels/cpu_features.h"
 #include "kernels/weight_gradient.h"
+#include "model/float_convolution.h"
 #include "model/parallel.h"
 
 namespace rn::model {
@@ -82,9 +83,9 @@ torch::Tensor input_gradient(const torch::Tensor& x, const torch::Tensor& dy, co
 }
 
 torch::Tensor weight_gradient(const torch::Tensor& input, const torch::Tensor& dy,
-                              const torch::Tensor& weight, std::int64_t stride, std::int64_t padding) {
+                              const torch::Tensor& weight, std::int64_t stride, std::int64_t padding,
+                              torch::Tensor gradient) {
   const auto shape = shape_of(input, weight, stride, padding);
-  auto gradient = torch::empty(weight.sizes(), weight.options().dtype(torch::kFloat32), kChannelsLast);
   const kernels::WeightBlocks blocks(shape, at::get_num_threads());
   float* const dw = gradient.mutable_data_ptr<float>();
   for_each(blocks.size(), [&](std::int64_t block) {
@@ -96,12 +97,14 @@ torch::Tensor weight_gradient(const torch::Tensor& input, const torch::Tensor& d
 class BF16Convolution : public torch::autograd::Function<BF16Convolution> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input,
-                               const torch::Tensor& weight, std::int64_t stride, std::int64_t padding) {
+                               const torch::Tensor& weight, std::int64_t stride, std::int64_t padding,
+                               const GradientSlotPtr& slot) {
     const auto x = input.to(torch::kBFloat16).contiguous(kChannelsLast);
     const auto w = weight.to(torch::kBFloat16).contiguous(kChannelsLast);
     context->save_for_backward({x, w});
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
+    save_slot(*context, slot);
     context->saved_data["input_type"] = static_cast<std::int64_t>(input.scalar_type());
     return convolve(x, w, stride, padding);
   }
@@ -118,8 +121,10 @@ class BF16Convolution : public torch::autograd::Function<BF16Convolution> {
       const auto type = static_cast<torch::ScalarType>(context->saved_data["input_type"].toInt());
       dx = input_gradient(x, dy, w, stride, padding).to(type);
     }
-    if (context->needs_input_grad(1)) dw = weight_gradient(x, dy, w, stride, padding);
-    return {dx, dw, {}, {}};
+    if (context->needs_input_grad(1)) {
+      dw = weight_gradient(x, dy, w, stride, padding, gradient_memory(saved_slot(*context), w));
+    }
+    return {dx, dw, {}, {}, {}};
   }
 };
 
@@ -136,7 +141,12 @@ ConvolutionImpl::ConvolutionImpl(const ModelOptions& model_options, std::int64_t
 torch::Tensor ConvolutionImpl::forward(const torch::Tensor& input) {
   const std::int64_t stride = options.stride()->at(0), padding = options.kernel_size()->at(0) / 2;
   if (own_kernels_ && can_convolve_in_bf16(input, weight, stride, padding)) {
-    return bf16_convolution(input, weight, stride, padding);
+    return bf16_convolution(input, weight, stride, padding, slot);
+  }
+  if (own_kernels_ && can_convolve_in_float(input, weight, stride, padding) &&
+      kernels::float_convolution_pays(shape_of(input, weight, stride, padding))) {
+    return float_convolution(input, weight, /*bias=*/{}, stride, padding, kernels::FloatActivation::kNone,
+                             slot);
   }
   return torch::nn::Conv2dImpl::forward(input);
 }
@@ -154,12 +164,12 @@ bool can_convolve_in_bf16(const torch::Tensor& input, const torch::Tensor& weigh
 }
 
 torch::Tensor bf16_convolution(const torch::Tensor& input, const torch::Tensor& weight, std::int64_t stride,
-                               std::int64_t padding) {
+                               std::int64_t padding, const GradientSlotPtr& slot) {
   RN_CHECK(kernels::amx_bf16_available() && input.is_cpu() && input.dim() == 4 && input.size(0) > 0 &&
                weight.scalar_type() == torch::kFloat32 &&
                kernels::weight_gradient_supports(shape_of(input, weight, stride, padding)),
            "input of shape ", input.sizes(), ", weight of shape ", weight.sizes());
-  return BF16Convolution::apply(input, weight, stride, padding);
+  return BF16Convolution::apply(input, weight, stride, padding, slot);
 }
 
 }  // namespace rn::model

@@ -98,11 +98,42 @@ void FlatParameters::place_parameters(torch::nn::Module& net, Communicator& comm
     auto data = view(weights, entry);
     data.copy_(parameter);
     parameter.set_data(data);
-    parameter.mutable_grad() = view(gradient, entry);  // of a frozen one: stays zero
+    slices_.push_back(view(gradient, entry));
+    parameter.mutable_grad() = slices_.back();  // of a frozen one: stays zero
     index.emplace(entry.spec.name, parameters_.size());
     parameters_.push_back(parameter);
   }
   for (const auto& item : named) model_order_.push_back(index.at(item.key()));
+  for (const auto& item : net.named_modules("", /*include_self=*/false)) {
+    auto* const layer = dynamic_cast<SlottedLayer*>(item.value().get());
+    if (layer == nullptr || options.dtype() != torch::kFloat32) continue;
+    layer->slot = c10::make_intrusive<GradientSlot>(slices_[index.at(item.key() + ".weight")]);
+    slots_.push_back(layer->slot);
+  }
+}
+
+void FlatParameters::begin_gradient() {
+  for (auto& parameter : parameters_) {
+    if (parameter.requires_grad()) parameter.mutable_grad().reset();
+  }
+  for (const auto& slot : slots_) slot->open();
+}
+
+void FlatParameters::settle(std::size_t entry) {
+  auto& grad = parameters_[entry].mutable_grad();
+  const auto& slice = slices_[entry];
+  if (grad.is_same(slice)) return;
+  const torch::NoGradGuard no_grad;
+  if (!grad.defined()) {
+    slice.zero_();
+  } else if (grad.data_ptr() != slice.data_ptr() || grad.strides() != slice.strides()) {
+    slice.copy_(grad);
+  }
+  grad = slice;
+}
+
+void FlatParameters::settle_gradient() {
+  for (std::size_t entry = 0; entry < parameters_.size(); ++entry) settle(entry);
 }
 
 void FlatParameters::place_statistics(torch::nn::Module& net) {

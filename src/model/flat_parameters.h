@@ -1,9 +1,9 @@
 // A model's parameters, gradients and running statistics as views of flat tensors.
 //
-// After construction every parameter's data is a view of `weights`, its grad a view of `gradient` (autograd
-// then accumulates in place), and every running statistic a view of `statistics`. Convolution weights keep
-// channels-last strides. The gradient lies in the communicator's memory, so that it is reduced where it lies.
-// Module::to must not be called afterwards, nor may a gradient be set to undefined: both would cut the views.
+// After construction every parameter's data is a view of `weights`, its grad a view of `gradient`, and every
+// running statistic a view of `statistics`. Convolution weights keep channels-last strides. The gradient lies
+// in the communicator's memory, so that it is reduced where it lies. Module::to must not be called
+// afterwards: it would cut the views.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,6 +14,7 @@
 
 #include "core/communicator.h"
 #include "core/flat_layout.h"
+#include "model/gradient_slot.h"
 
 namespace rn::model {
 
@@ -39,6 +40,15 @@ class FlatParameters {
   // before. After each shard: sum.add_(params.batch_statistics, count); see Note [Running statistics] in
   // norm.h.
   torch::Tensor batch_statistics;
+
+  // Before a step's first backward pass: `gradient` counts as zero from now on, although nothing is written,
+  // see Note [Gradients in place]. Until settle() a parameter's grad may lie elsewhere.
+  void begin_gradient();
+  // After a backward pass has reached the parameter of an entry, as its post-accumulate hook for instance:
+  // its gradient lies in `gradient` afterwards.
+  void settle(std::size_t entry);
+  // After a step's last backward pass: all of them do, and those that none was computed for are zero.
+  void settle_gradient();
 
   // A zeroed storage of the same layout (momentum, EMA, ...), on the same device.
   torch::Tensor make_storage() const;
@@ -71,6 +81,8 @@ class FlatParameters {
 
   FlatLayout layout_;
   std::vector<torch::Tensor> parameters_;  // in layout order
+  std::vector<torch::Tensor> slices_;      // their views of `gradient`
+  std::vector<GradientSlotPtr> slots_;
   std::vector<std::size_t> model_order_;
   std::vector<StatisticEntry> statistic_entries_;
 };

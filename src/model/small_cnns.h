@@ -3,6 +3,8 @@
 
 #include <torch/torch.h>
 
+#include "model/float_convolution.h"
+#include "model/linear.h"
 #include "model/network.h"
 #include "model/options.h"
 
@@ -20,8 +22,8 @@ class PflCnnImpl : public Network {
   Initialization initialization() const override { return Initialization::kGlorot; }
 
  private:
-  torch::nn::Conv2d conv1_, conv2_;
-  torch::nn::Linear fc1_, fc2_;
+  ConvolutionRelu conv1_, conv2_;
+  Linear fc1_, fc2_;
 };
 
 // NIID-Bench's network for CIFAR-10, after LeNet-5: 5x5 convolutions (6 and 16), each with relu and 2x2
@@ -35,8 +37,8 @@ class LeNetImpl : public Network {
   Initialization initialization() const override { return Initialization::kTorch; }
 
  private:
-  torch::nn::Conv2d conv1_, conv2_;
-  torch::nn::Linear fc1_, fc2_, fc3_;
+  ConvolutionRelu conv1_, conv2_;
+  Linear fc1_, fc2_, fc3_;
 };
 
 }  // namespace rn::model

@@ -14,17 +14,20 @@ namespace {
 
 using model::dtype_of;
 
-// Tells the reducer that a parameter's gradient is complete; autograd calls it once per parameter and
-// backward.
+// Brings a parameter's gradient to its place, and tells the reducer that it is complete; autograd calls it
+// once per parameter and backward.
 class ReadyHook : public torch::autograd::PostAccumulateGradHook {
  public:
-  ReadyHook(dist::GradientReducer& reducer, std::size_t entry, const bool& armed)
-      : reducer_(reducer), entry_(entry), armed_(armed) {}
+  ReadyHook(model::FlatParameters& params, dist::GradientReducer& reducer, std::size_t entry,
+            const bool& armed)
+      : params_(params), reducer_(reducer), entry_(entry), armed_(armed) {}
   void operator()(const torch::autograd::Variable&) override {
+    params_.settle(entry_);
     if (armed_) reducer_.ready(entry_);
   }
 
  private:
+  model::FlatParameters& params_;
   dist::GradientReducer& reducer_;
   const std::size_t entry_;
   const bool& armed_;
@@ -68,8 +71,8 @@ TrainStep::TrainStep(model::Network& net, model::FlatParameters& params, Communi
     }
   }
   for (std::size_t entry = 0; entry < params.layout().entries().size(); ++entry) {
-    torch::autograd::impl::set_post_acc_grad_hooks(params.parameter(entry),
-                                                   std::make_unique<ReadyHook>(reducer_, entry, last_shard_));
+    torch::autograd::impl::set_post_acc_grad_hooks(
+        params.parameter(entry), std::make_unique<ReadyHook>(params, reducer_, entry, last_shard_));
   }
 }
 
@@ -98,7 +101,7 @@ Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, double lr
 Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_count) {
   if (options_.strict) return accumulate_in_tree(batches, global_count);
   Ballot ballot;
-  params_.gradient.zero_();
+  params_.begin_gradient();
   if (statistics_sum_.defined()) statistics_sum_.zero_();
   for (int micro_step = 0; micro_step < options_.accumulate; ++micro_step) {
     if (options_.before_shard) options_.before_shard(micro_step);
@@ -106,6 +109,7 @@ Ballot TrainStep::accumulate_gradient(BatchSource& batches, std::int64_t global_
     last_shard_ = micro_step == options_.accumulate - 1;
     if (batch.count > 0 || options_.empty_shards_run) forward_backward(batch, global_count, ballot);
   }
+  params_.settle_gradient();  // of parameters that no shard reached
   void* const stream = model::current_stream(params_.gradient.device());
   start_statistics();  // unless the last shard has: it was empty here
   {
@@ -129,7 +133,7 @@ Ballot TrainStep::accumulate_in_tree(BatchSource& batches, std::int64_t global_c
   Ballot ballot;
   for (int micro_step = 0; micro_step < options_.accumulate; ++micro_step) {
     if (options_.before_shard) options_.before_shard(micro_step);
-    params_.gradient.zero_();
+    params_.begin_gradient();
     if (statistics_sum_.defined()) statistics_sum_.zero_();
     shard_loss_.zero_();
     const Batch batch = next_batch(batches, options_.trace);
@@ -138,6 +142,7 @@ Ballot TrainStep::accumulate_in_tree(BatchSource& batches, std::int64_t global_c
       forward_backward(batch, global_count, ballot);
       shard_loss_.copy_(ballot.loss_sum);
     }
+    params_.settle_gradient();
     for (ShardSum& sum : in_tree_) sum.add();
   }
   const report::TraceSpan span(options_.trace, "sum over ranks");

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <optional>
 
 #include "core/error.h"
+#include "kernels/cpu_features.h"
+#include "model/convolution.h"
 #include "model/factory.h"
 #include "model/norm.h"
 #include "model_testing.h"
@@ -93,6 +96,79 @@ TEST(FlatParametersTest, BackwardAccumulatesInPlaceWhatAutogradComputes) {
     EXPECT_EQ(params.parameter(i).grad().data_ptr<float>(),
               params.gradient.data_ptr<float>() + params.layout().entries()[i].offset);
   }
+}
+
+// Two shards, then another step: what lay in the gradient before does not matter, nothing is lost or doubled.
+TEST(FlatParametersTest, AStepsGradientNeedsNoZeroes) {
+  for (const int width : {4, 16}) {  // LibTorch's convolutions; those that write into their slots
+    ModelOptions options;
+    options.width = width;
+    const auto plain = make_network(options, 10, 1, nullptr), net = make_network(options, 10, 1, nullptr);
+    WatchedCommunicator communicator;
+    FlatParameters params(*net, communicator, kBucketCap);
+    for (const std::uint64_t step : {1, 2}) {
+      plain->zero_grad();
+      params.begin_gradient();
+      for (const std::uint64_t shard : {0, 1}) {
+        const auto x = images(2 * step + shard);
+        plain->forward(x).square().sum().backward();
+        net->forward(x).square().sum().backward();
+        if (step == 2) params.settle_gradient();  // between shards as a hook does, or at the end alone
+      }
+      params.settle_gradient();
+      const auto expected = plain->named_parameters();
+      for (std::size_t i = 0; i < params.layout().entries().size(); ++i) {
+        const FlatEntry& entry = params.layout().entries()[i];
+        EXPECT_LT(relative_error(params.view(params.gradient, entry), expected[entry.spec.name].grad()), 1e-5)
+            << entry.spec.name << ", step " << step;
+        EXPECT_EQ(params.parameter(i).grad().data_ptr<float>(),
+                  params.gradient.data_ptr<float>() + entry.offset);
+      }
+      const auto padding = params.gradient.masked_select(padding_mask(params));
+      EXPECT_TRUE(padding.eq(0).all().item<bool>());
+    }
+  }
+}
+
+TEST(FlatParametersTest, WhatNoBackwardPassReachesIsZero) {
+  const auto net = small_net();
+  WatchedCommunicator communicator;
+  FlatParameters params(*net, communicator, kBucketCap);
+  net->forward(images(1)).square().sum().backward();
+  params.begin_gradient();
+  net->named_parameters()["fc.bias"].sum().backward();
+  params.settle_gradient();
+  for (const FlatEntry& entry : params.layout().entries()) {
+    EXPECT_TRUE(
+        params.view(params.gradient, entry).eq(entry.spec.name == "fc.bias" ? 1 : 0).all().item<bool>())
+        << entry.spec.name;
+  }
+}
+
+// One layer, whose kernel is our own where the CPU has what it needs.
+struct OneConvolution : torch::nn::Module {
+  OneConvolution() : convolution(register_module("convolution", Convolution(ModelOptions(), 16, 32, 3, 1))) {}
+  Convolution convolution;
+};
+
+TEST(FlatParametersTest, OwnKernelsWriteIntoTheGradient) {
+  if (!kernels::avx512_available()) GTEST_SKIP() << "this CPU has no AVX-512";
+  OneConvolution net, plain;
+  WatchedCommunicator communicator;
+  FlatParameters params(net, communicator, kBucketCap);
+  plain.convolution->weight.set_data(params.parameter(0).detach().clone(at::MemoryFormat::Preserve));
+  const auto x = torch::randn({2, 16, 8, 8});
+  params.begin_gradient();
+  params.gradient.fill_(std::numeric_limits<float>::quiet_NaN());
+  net.convolution->forward(x).sum().backward();
+  EXPECT_EQ(params.parameter(0).grad().data_ptr<float>(), params.gradient.data_ptr<float>());
+  plain.convolution->forward(x).sum().backward();
+  EXPECT_TRUE(params.parameter(0).grad().equal(plain.convolution->weight.grad()));
+  // A weight that is used twice has two gradients, of which one lies there.
+  params.begin_gradient();
+  (net.convolution->forward(x).sum() + net.convolution->forward(2 * x).sum()).backward();
+  params.settle_gradient();
+  EXPECT_LT(relative_error(params.parameter(0).grad(), 3 * plain.convolution->weight.grad()), 1e-6);
 }
 
 TEST(FlatParametersTest, AnUpdateOfTheFlatWeightsChangesTheNetwork) {
@@ -242,8 +318,11 @@ TEST(FlatParametersTest, TheGradientLiesInTheCommunicatorsMemoryAndKeepsIt) {
   EXPECT_EQ(params->gradient_bytes().data(), communicator.allocated.lock()->bytes().data());
   EXPECT_EQ(static_cast<void*>(params->gradient_bytes().data()), params->gradient.data_ptr());
   params.reset();
-  EXPECT_FALSE(communicator.allocated.expired()) << "the network's gradients still point into it";
+  EXPECT_FALSE(communicator.allocated.expired()) << "the network's gradients and slots still point into it";
   for (const auto& parameter : net->parameters()) parameter.mutable_grad() = torch::Tensor();
+  for (const auto& module : net->modules()) {
+    if (auto* const layer = dynamic_cast<SlottedLayer*>(module.get())) layer->slot.reset();
+  }
   EXPECT_TRUE(communicator.allocated.expired());
 }
 

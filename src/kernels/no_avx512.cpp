@@ -1,0 +1,32 @@
+// Stands in for the files float_*_avx512.cpp in builds without AVX-512, where avx512_available() is false.
+#include "core/error.h"
+#include "kernels/float_convolution.h"
+#include "kernels/float_winograd.h"
+
+namespace rn::kernels {
+namespace {
+
+[[noreturn]] void refuse(const char* name) { throw InternalError(cat(name, ": this build has no AVX-512")); }
+
+}  // namespace
+
+void float_convolution(const ConvolutionShape&, const float*, const float*, const float*, FloatActivation,
+                       std::int64_t, std::int64_t, float*, std::uint8_t*) {
+  refuse("float_convolution");
+}
+void float_activation_gradient(const ConvolutionShape&, FloatActivation, const float*, const float*,
+                               const std::uint8_t*, std::int64_t, std::int64_t, float*, float*) {
+  refuse("float_activation_gradient");
+}
+void float_weight_gradient(const ConvolutionShape&, const float*, const float*, std::int64_t, std::int64_t,
+                           float*) {
+  refuse("float_weight_gradient");
+}
+
+std::int64_t winograd_packed_weight_size(const ConvolutionShape&) { refuse("winograd_packed_weight_size"); }
+void winograd_pack_weight(const ConvolutionShape&, const float*, float*) { refuse("winograd_pack_weight"); }
+void winograd_pack_weight_for_input_gradient(const ConvolutionShape&, const float*, float*) {
+  refuse("winograd_pack_weight_for_input_gradient");
+}
+
+}  // namespace rn::kernels
