@@ -80,13 +80,13 @@ class Context:
     # --- ours ---
 
     def train(self, overrides, ranks=1, threads=2):
-        """A run of configs/train.yaml, on synthetic images unless told otherwise; its records."""
+        """A run of configs/train_4_epochs.yaml, on synthetic images unless told otherwise; its records."""
         folder = self.run_folder()
         keys = {"run.dir": folder, "data.dataset": "synthetic", "data.synthetic_train": self.images,
                 "data.synthetic_test": 20, "eval.batch": 500, "train.threads": threads, "report.every_steps": 1,
                 "report.tensorboard": "false", "report.progress": "none", "eval.every_epochs": 0,
                 "checkpoint.every_epochs": 0, "train.global_batch": self.batch, **overrides}
-        command = [self.binary("rn_dist"), str(ROOT / "configs/train.yaml"), *(f"{k}={v}" for k, v in keys.items())]
+        command = [self.binary("rn_dist"), str(ROOT / "configs/train_4_epochs.yaml"), *(f"{k}={v}" for k, v in keys.items())]
         self.execute((self.mpirun(ranks) if ranks > 1 else []) + command)
         with open(folder / "metrics.jsonl", encoding="utf-8") as file:
             return Run(folder, [json.loads(line) for line in file])
@@ -130,7 +130,7 @@ class Context:
     def first_step_seconds(self, data_root, threads=2):
         """From the start of the process until the record of the first optimizer step."""
         folder = self.run_folder()
-        command = [self.binary("rn_dist"), ROOT / "configs/train.yaml", f"run.dir={folder}", f"data.root={data_root}",
+        command = [self.binary("rn_dist"), ROOT / "configs/train_4_epochs.yaml", f"run.dir={folder}", f"data.root={data_root}",
                    "train.max_steps=1", f"train.global_batch={self.batch}", "train.precision=bf16",
                    f"train.threads={threads}", "report.every_steps=1", "report.tensorboard=false",
                    "report.progress=none"]
