@@ -2,7 +2,8 @@
 // per client that has taken part, held by one rank at a time.
 //
 // A row moves to the rank that trains its client next. Rows beyond the rank's memory limit lie in files of
-// its own, the least recently used first. Which rank holds a row, and where, changes no number.
+// its own (row_files.h), the least recently used first. Which rank holds a row, and where, changes no number.
+// A row is never changed in place: a client's new row is another one.
 #pragma once
 
 #include <torch/torch.h>
@@ -17,6 +18,8 @@
 #include <vector>
 
 #include "core/communicator.h"
+#include "federated/row_files.h"
+#include "io/file_system.h"
 #include "io/safetensors.h"
 
 namespace rn::federated {
@@ -24,34 +27,38 @@ namespace rn::federated {
 // The file of a checkpoint that holds the rows.
 inline constexpr char kClientFile[] = "clients.safetensors";
 
+// All rows, ready to be written: `views` named "client.<number>", which stay as they are for as long as
+// `memory` lives, whatever becomes of the clients; so another thread may write them.
+struct GatheredRows {
+  std::vector<io::TensorView> views;
+  std::shared_ptr<const void> memory;
+};
+
 // Not thread-safe.
 class ClientStates {
  public:
   // Rows of `row_size` elements of `options` (dtype; rows are kept on the host) for clients [0, clients).
   // Files go to `spill_folder`, made when the first is needed and removed at the end. row_size 0: no state at
-  // all.
-  ClientStates(std::int64_t clients, std::int64_t row_size, torch::Dtype dtype, std::int64_t memory_bytes,
-               std::string spill_folder);
-  ~ClientStates();
-  ClientStates(const ClientStates&) = delete;
-  ClientStates& operator=(const ClientStates&) = delete;
+  // all. Borrows `files`.
+  ClientStates(io::FileSystem& files, std::int64_t clients, std::int64_t row_size, torch::Dtype dtype,
+               std::int64_t memory_bytes, const std::string& spill_folder);
 
   bool enabled() const { return row_size_ > 0; }
   bool has(std::int64_t client) const { return owner_of(client) >= 0; }
-  std::int64_t spilled() const { return static_cast<std::int64_t>(files_.size()); }  // rows of this rank
+  std::int64_t spilled() const { return spilled_.size(); }  // rows of this rank
 
   // Collective. Every client's row, if there is one, goes to the rank beside it.
   void bring(std::span<const std::pair<std::int64_t, int>> clients, Communicator& host);
 
-  // A copy of the row of a client that this rank holds; zeros where the client has none yet.
+  // Takes the row of a client that this rank holds; zeros where the client has none yet. Not to be changed,
+  // see above.
   torch::Tensor take(std::int64_t client);
   // The client's new row, on the rank that trained it. All ranks then call set_owner().
   void put(std::int64_t client, const torch::Tensor& row);
   void set_owner(std::int64_t client, int rank) { owners_[static_cast<std::size_t>(client)] = rank; }
 
-  // Collective. Brings all rows to rank 0, where the views of them are returned, named "client.<number>";
-  // empty elsewhere. Valid until the next call of anything.
-  std::vector<io::TensorView> gather(Communicator& host);
+  // Collective. Brings all rows to rank 0, which gets them; the others get nothing.
+  GatheredRows gather(Communicator& host);
 
   // Collective. Rank 0 gives the rows of a checkpoint (null elsewhere, or where it has none); they replace
   // all. Throws DataError for a row that does not fit.
@@ -62,10 +69,7 @@ class ClientStates {
     torch::Tensor values;  // [row_size], on the host
     std::list<std::int64_t>::iterator used;
   };
-  class MappedFile;
-
   int owner_of(std::int64_t client) const { return owners_[static_cast<std::size_t>(client)]; }
-  std::string path_of(std::int64_t client) const;
   void keep(std::int64_t client, torch::Tensor row);
   torch::Tensor release(std::int64_t client);
   void spill_oldest();
@@ -74,13 +78,10 @@ class ClientStates {
   const std::int64_t row_size_;
   const torch::Dtype dtype_;
   const std::int64_t memory_bytes_;
-  const std::string spill_folder_;
-  bool folder_made_ = false;
-  std::vector<std::int32_t> owners_;              // [clients]: rank that holds the row, -1: there is none
-  std::unordered_map<std::int64_t, Row> rows_;    // in memory
-  std::unordered_map<std::int64_t, bool> files_;  // on disk
-  std::list<std::int64_t> by_use_;                // clients in memory, the least recently used first
-  std::vector<std::unique_ptr<MappedFile>> mapped_;
+  std::vector<std::int32_t> owners_;            // [clients]: rank that holds the row, -1: there is none
+  std::unordered_map<std::int64_t, Row> rows_;  // in memory
+  std::list<std::int64_t> by_use_;              // clients in memory, the least recently used first
+  RowFiles spilled_;
 };
 
 }  // namespace rn::federated

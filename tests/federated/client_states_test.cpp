@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 
 #include "core/error.h"
@@ -19,7 +20,8 @@ TEST(ClientStatesTest, RowsBeyondTheLimitLieOnDiskAndComeBack) {
   const testing_support::TemporaryDirectory folder;
   const std::string spill = folder / "rank0";
   {
-    ClientStates states(50, kRow, torch::kFloat32, /*memory_bytes=*/5 * kRow * 4, spill);
+    ClientStates states(io::posix_file_system(), 50, kRow, torch::kFloat32, /*memory_bytes=*/5 * kRow * 4,
+                        spill);
     for (std::int64_t client = 0; client < 50; client += 2) {
       states.put(client, row_of(client));
       states.set_owner(client, 0);
@@ -40,23 +42,53 @@ TEST(ClientStatesTest, RowsBeyondTheLimitLieOnDiskAndComeBack) {
 TEST(ClientStatesTest, ACheckpointsRowsAreThoseThatWerePut) {
   const testing_support::TemporaryDirectory folder;
   dist::SingleCommunicator communicator;
-  ClientStates states(9, kRow, torch::kFloat32, 2 * kRow * 4, folder / "a");
+  ClientStates states(io::posix_file_system(), 9, kRow, torch::kFloat32, 2 * kRow * 4, folder / "a");
   for (const std::int64_t client : {1, 4, 5, 8}) {
     states.put(client, row_of(client));
     states.set_owner(client, 0);
   }
   io::SafetensorsFile file;
-  file.tensors = states.gather(communicator);
+  const auto rows = states.gather(communicator);
+  file.tensors = rows.views;
   ASSERT_EQ(file.tensors.size(), 4u);
-  ClientStates others(9, kRow, torch::kFloat32, 1 << 20, folder / "b");
+  ClientStates others(io::posix_file_system(), 9, kRow, torch::kFloat32, 1 << 20, folder / "b");
   others.restore(&file, communicator);
   for (std::int64_t client = 0; client < 9; ++client) {
     EXPECT_EQ(others.has(client), states.has(client)) << client;
     if (!others.has(client)) continue;
     EXPECT_TRUE(torch::equal(others.take(client), row_of(client))) << client;
   }
-  ClientStates smaller(9, kRow - 1, torch::kFloat32, 1 << 20, folder / "c");
+  ClientStates smaller(io::posix_file_system(), 9, kRow - 1, torch::kFloat32, 1 << 20, folder / "c");
   EXPECT_THROW(smaller.restore(&file, communicator), DataError);
+}
+
+// What a checkpoint's thread reads while the clients train on.
+TEST(ClientStatesTest, GatheredRowsStayAsTheyWere) {
+  const testing_support::TemporaryDirectory folder;
+  dist::SingleCommunicator communicator;
+  GatheredRows gathered;
+  {
+    ClientStates states(io::posix_file_system(), 20, kRow, torch::kFloat32, 6 * kRow * 4, folder / "rank0");
+    const auto put_all = [&](float shift) {
+      for (std::int64_t client = 0; client < 20; ++client) {
+        if (states.has(client)) states.take(client);
+        states.put(client, row_of(client) + shift);
+        states.set_owner(client, 0);
+      }
+    };
+    put_all(0);
+    EXPECT_EQ(states.spilled(), 14);
+    gathered = states.gather(communicator);
+    put_all(1000);
+    put_all(2000);
+  }
+  ASSERT_EQ(gathered.views.size(), 20u);
+  for (std::int64_t client = 0; client < 20; ++client) {
+    const auto& view = gathered.views[static_cast<std::size_t>(client)];
+    EXPECT_EQ(view.name, cat("client.", client));
+    const auto expected = row_of(client);
+    EXPECT_EQ(std::memcmp(view.bytes.data(), expected.const_data_ptr(), view.bytes.size()), 0) << client;
+  }
 }
 
 }  // namespace
