@@ -2,12 +2,14 @@
 
 namespace rn::federated {
 
-FederatedState::FederatedState(model::FlatParameters& resident, Algorithm& server_algorithm, double clip)
+FederatedState::FederatedState(model::FlatParameters& resident, Algorithm& server_algorithm,
+                               const FederatedOptions& options, const CohortSampler& cohorts)
     : train::RunState(resident),
       algorithm(server_algorithm),
       weights(resident.weights.detach().clone()),
       statistics(resident.statistics.clone()) {
-  progress.clip = clip;
+  progress.clip = options.clip_update;
+  if (options.algorithm == "fedbuff") async.emplace(options, cohorts, resident);
 }
 
 void FederatedState::walk(train::StateVisitor& visitor) {
@@ -23,6 +25,7 @@ void FederatedState::walk(train::StateVisitor& visitor) {
   visitor.value("skipped_updates", progress.skipped_updates);
   visitor.value("clip", progress.clip);
   visitor.seconds("seconds", progress.seconds);
+  if (async) async->walk(visitor, progress.round);
 }
 
 }  // namespace rn::federated

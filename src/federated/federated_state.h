@@ -5,8 +5,10 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "federated/algorithm.h"
+#include "federated/async_state.h"
 #include "model/flat_parameters.h"
 #include "train/train_state.h"
 
@@ -25,15 +27,18 @@ struct FederatedProgress {
 
 class FederatedState final : public train::RunState {
  public:
-  // Borrows both. The server's weights and statistics start as the model's.
-  FederatedState(model::FlatParameters& resident, Algorithm& server_algorithm, double clip);
+  // Borrows all but the options. The server's weights and statistics start as the model's.
+  FederatedState(model::FlatParameters& resident, Algorithm& server_algorithm,
+                 const FederatedOptions& options, const CohortSampler& cohorts);
 
   void walk(train::StateVisitor& visitor) override;
+  train::Standing standing() override { return {progress.round, progress.best_metric, progress.best_round}; }
 
   Algorithm& algorithm;
   torch::Tensor weights;     // x, a storage of the layout
   torch::Tensor statistics;  // the server's running statistics
   FederatedProgress progress;
+  std::optional<AsyncState> async;  // federated.algorithm: fedbuff
 };
 
 }  // namespace rn::federated

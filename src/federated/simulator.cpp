@@ -41,8 +41,14 @@ Simulator::Simulator(const SimulatorOptions& options, dist::Session& session, mo
       state_(state),
       clients_(clients),
       privacy_(privacy),
-      checkpoints_(checkpoints),
       report_(report),
+      checkpointer_({.checkpoint = options.checkpoint,
+                     .identity = options.identity,
+                     .check_replicas = [this] { check_replicas(); },
+                     .check_run_folder = options.check_run_folder,
+                     .unit = "round",
+                     .gather_files = [this] { return gather_clients(); }},
+                    session.host(), session.board(), state, checkpoints, report),
       started_(Clock::now()) {}
 
 ExitCode Simulator::run() {
@@ -62,6 +68,7 @@ void Simulator::run_round() {
   const auto started = Clock::now();
   const std::int64_t number = progress.round;
   session_.board().begin_step(number + 1);  // counted from 1, as in all records
+  checkpointer_.poll();
   const double lr = local_lr(number);
   const RoundResult result = federation_.run_round(lr, wanted_stop());
   stop_ = result.stop_reason;
@@ -74,9 +81,10 @@ void Simulator::run_round() {
   record.dropped = result.dropped;
   record.late = result.late;
   record.skipped = result.skipped;
+  if (state_.async) record.staleness = result.staleness;
   record.train_loss = result.train_loss;
   record.local_lr = lr;
-  record.bytes_up = (result.clients + result.skipped) * options_.bytes_up;
+  record.bytes_up = result.received * options_.bytes_up;
   record.bytes_down = result.asked * options_.bytes_down;
   record.update_norm = result.update_norm;
   record.mean_update_norm = result.mean_update_norm;
@@ -95,8 +103,9 @@ void Simulator::run_round() {
   report_.round(record);
   if (!last && is_due(options_.federated.personal_eval_every_rounds)) evaluate_personally();
   if (last) return;
-  if (is_due(options_.federated.checkpoint_every_rounds) || improved_)
-    save_checkpoint(/*must_succeed=*/false);
+  if (!is_due(options_.federated.checkpoint_every_rounds) && !checkpointer_.improved()) return;
+  checkpointer_.save();
+  session_.board().begin_step(progress.round);
 }
 
 double Simulator::local_lr(std::int64_t round) const {
@@ -160,13 +169,12 @@ train::EvalResult Simulator::evaluate_split(const std::string& split, const data
 void Simulator::judge(const std::string& split, const train::EvalResult& result) {
   const train::Monitor monitor(options_.checkpoint.monitor, dataset_.val.size > 0);
   RN_CHECK(split == monitor.split);
-  auto& progress = state_.progress;
+  const auto& progress = state_.progress;
   const double value = monitor.value(result);
-  improved_ =
-      std::isfinite(value) && (progress.best_round < 0 || monitor.better(value, progress.best_metric));
-  if (!improved_) return;
-  previous_best_metric_ = std::exchange(progress.best_metric, value);
-  previous_best_round_ = std::exchange(progress.best_round, progress.round);
+  checkpointer_.settle();  // whether the best so far can be loaded
+  if (std::isfinite(value) && (progress.best_round < 0 || monitor.better(value, progress.best_metric))) {
+    checkpointer_.propose_best(value);
+  }
 }
 
 // Collective. What every rank has computed from the same sums must be the same bits; if not, no rank goes on.
@@ -179,43 +187,12 @@ void Simulator::check_replicas() {
           "saved."));
 }
 
-// Rank 0 writes; the others wait, and learn whether it was written, since the best result is part of their
-// state.
-void Simulator::save_checkpoint(bool must_succeed) {
-  const auto started = Clock::now();
-  session_.board().enter(dist::Phase::kCheckpoint);
-  check_replicas();
-  std::int64_t written = 1;
-  if (checkpointed_round_ != state_.progress.round) {
-    auto rows = clients_.gather(session_.host());
-    if (is_main()) {
-      if (options_.check_run_folder) options_.check_run_folder();
-      try {
-        auto snapshot = train::take_snapshot(state_);
-        snapshot.values["identity"] = options_.identity;
-        if (clients_.enabled()) snapshot.files.push_back({kClientFile, std::move(rows)});
-        checkpoints_.save(state_.progress.round, snapshot.files, snapshot.values);
-        if (improved_) checkpoints_.set_best(state_.progress.round);
-        checkpoints_.prune(options_.checkpoint.keep);
-      } catch (const Error& error) {
-        const auto what =
-            cat("the checkpoint of round ", state_.progress.round, " could not be written: ", error.what(),
-                ". Earlier checkpoints are untouched; ");
-        if (must_succeed) throw Error(error.code(), what + "the same command goes on from the last of them.");
-        written = 0;
-        log_error(what, "the run goes on.");
-      }
-    }
-  }
-  session_.host().broadcast(bytes_of(std::span(&written, 1)), /*root=*/0).wait();
-  if (written != 0) checkpointed_round_ = state_.progress.round;
-  if (written == 0 && improved_) {  // the best result is the best that can be loaded
-    state_.progress.best_metric = previous_best_metric_;
-    state_.progress.best_round = previous_best_round_;
-  }
-  improved_ = false;
-  slowest_checkpoint_seconds_ = std::max(slowest_checkpoint_seconds_, seconds_since(started));
-  session_.board().begin_step(state_.progress.round);
+// The clients' rows, as they are between two rounds.
+train::MoreFiles Simulator::gather_clients() {
+  if (!clients_.enabled()) return {};
+  GatheredRows rows = clients_.gather(session_.host());
+  if (!is_main()) return {};
+  return {{{kClientFile, std::move(rows.views)}}, std::move(rows.memory)};
 }
 
 void Simulator::export_weights() {
@@ -227,19 +204,21 @@ void Simulator::export_weights() {
 }
 
 ExitCode Simulator::stop() {
-  save_checkpoint(/*must_succeed=*/true);
+  checkpointer_.save_and_wait();
   const ExitCode code = dist::exit_code_of(static_cast<dist::StopReason>(stop_));
   log_info("stopped as asked after round ", state_.progress.round, " of ", options_.federated.rounds,
            "; the same command resumes there");
   if (is_main()) plot_rounds(options_.run_dir);
-  report_.run_end("stopped", static_cast<int>(code), {{"train_seconds", state_.progress.seconds}});
+  report_.run_end("stopped", static_cast<int>(code),
+                  {{"train_seconds", state_.progress.seconds},
+                   {"checkpoints", checkpointer_.totals_json(seconds_since(started_))}});
   return code;
 }
 
 ExitCode Simulator::finish() {
   evaluate(/*final=*/true);
   if (options_.federated.personal_eval_every_rounds > 0) evaluate_personally();
-  save_checkpoint(/*must_succeed=*/true);
+  checkpointer_.save_and_wait();
   export_weights();
   const auto& progress = state_.progress;
   nlohmann::json totals = {{"train_seconds", progress.seconds},
@@ -252,7 +231,8 @@ ExitCode Simulator::finish() {
                            {"bytes_up", progress.bytes_up},
                            {"bytes_down", progress.bytes_down},
                            {"skipped_updates", progress.skipped_updates},
-                           {"simulated_seconds", progress.simulated_seconds}};
+                           {"simulated_seconds", progress.simulated_seconds},
+                           {"checkpoints", checkpointer_.totals_json(seconds_since(started_))}};
   if (privacy_.enabled()) {
     totals["privacy"] = {{"epsilon", privacy_.epsilon(progress.round)},
                          {"delta", options_.federated.delta},
@@ -268,7 +248,7 @@ int Simulator::wanted_stop() const {
   const auto asked = session_.stop_requested();
   if (asked != dist::StopReason::kNone || options_.time_limit.count() <= 0) return static_cast<int>(asked);
   const double left = options_.time_limit.count() - seconds_since(started_);
-  const bool ends = left < kTimeLimitMargin + 2 * (slowest_checkpoint_seconds_ + slowest_round_seconds_);
+  const bool ends = left < kTimeLimitMargin + 2 * (checkpointer_.slowest_seconds() + slowest_round_seconds_);
   return static_cast<int>(ends ? dist::StopReason::kRequeue : asked);
 }
 

@@ -15,6 +15,7 @@
 #include "io/checkpoint_folder.h"
 #include "model/factory.h"
 #include "report/run_report.h"
+#include "train/checkpointer.h"
 #include "train/evaluator.h"
 #include "train/options.h"
 
@@ -60,7 +61,7 @@ class Simulator {
   void evaluate_personally();
   void judge(const std::string& split, const train::EvalResult& result);
   void check_replicas();
-  void save_checkpoint(bool must_succeed);
+  train::MoreFiles gather_clients();
   void export_weights();
   ExitCode stop();
   ExitCode finish();
@@ -79,16 +80,11 @@ class Simulator {
   FederatedState& state_;
   ClientStates& clients_;
   const PrivacyAccount& privacy_;
-  io::CheckpointFolder& checkpoints_;
   report::RunReport& report_;
+  train::Checkpointer checkpointer_;
   const std::chrono::steady_clock::time_point started_;
 
-  int stop_ = 0;           // dist::StopReason that all ranks have agreed on
-  bool improved_ = false;  // the last evaluation was the best so far
-  double previous_best_metric_ = -1;
-  std::int64_t previous_best_round_ = -1;
-  std::int64_t checkpointed_round_ = -1;
-  double slowest_checkpoint_seconds_ = 0;
+  int stop_ = 0;  // dist::StopReason that all ranks have agreed on
   double slowest_round_seconds_ = 0;
 };
 

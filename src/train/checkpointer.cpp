@@ -14,7 +14,7 @@
 namespace rn::train {
 
 Checkpointer::Checkpointer(CheckpointerOptions options, Communicator& host, dist::ProgressBoard& board,
-                           TrainState& state, io::CheckpointFolder& folder, report::RunReport& report)
+                           RunState& state, io::CheckpointFolder& folder, report::RunReport& report)
     : options_(std::move(options)),
       host_(host),
       board_(board),
@@ -25,9 +25,9 @@ Checkpointer::Checkpointer(CheckpointerOptions options, Communicator& host, dist
 
 void Checkpointer::propose_best(double metric) {
   RN_CHECK(!unsettled_ && !improved_, "the best result before is not saved, or not known to be");
-  Progress& progress = state_.progress;
-  previous_best_ = {std::exchange(progress.best_metric, metric),
-                    std::exchange(progress.best_step, progress.step)};
+  const Standing standing = state_.standing();
+  previous_best_ = {std::exchange(standing.best_metric, metric),
+                    std::exchange(standing.best_step, standing.step)};
   improved_ = true;
 }
 
@@ -36,10 +36,12 @@ void Checkpointer::save() {
   settle();
   const Stopwatch watch;
   if (options_.check_replicas) options_.check_replicas();
+  MoreFiles more;
+  if (options_.gather_files) more = options_.gather_files();
   unsettled_ = true;
   unsettled_best_ = std::exchange(improved_, false);
-  if (!is_main() || written_step_ == state_.progress.step) return;
-  start_write();
+  if (!is_main() || written_step_ == state_.standing().step) return;
+  start_write(std::move(more));
   add_stall(watch.seconds());
 }
 
@@ -51,8 +53,8 @@ void Checkpointer::save_and_wait() {
   totals_.stall_seconds = stall;
 }
 
-void Checkpointer::start_write() {
-  const std::int64_t step = state_.progress.step;
+void Checkpointer::start_write(MoreFiles more) {
+  const std::int64_t step = state_.standing().step;
   record_ = {};
   record_.at = {step, static_cast<double>(step) / options_.steps_per_epoch};
   record_.best = unsettled_best_;
@@ -61,7 +63,12 @@ void Checkpointer::start_write() {
     if (options_.check_run_folder) options_.check_run_folder();
     auto snapshot = std::make_shared<StateSnapshot>(take_snapshot(state_));
     snapshot->values["identity"] = options_.identity;
-    writer_.start({step, snapshot->files, snapshot->values, unsettled_best_, snapshot});
+    auto files = snapshot->files;
+    files.insert(files.end(), more.files.begin(), more.files.end());
+    const auto memory =
+        std::make_shared<const std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
+            snapshot, more.memory);
+    writer_.start({step, std::move(files), snapshot->values, unsettled_best_, memory});
   } catch (const Error& error) {
     fail(error.what(), error.code());
   } catch (const std::exception& error) {  // no memory for the copy, no thread
@@ -85,8 +92,9 @@ void Checkpointer::settle(Must must) {
   std::int64_t written = written_ ? 1 : 0;
   host_.broadcast(bytes_of(std::span(&written, 1)), /*root=*/0).wait();
   if (written == 0 && unsettled_best_) {
-    state_.progress.best_metric = previous_best_.metric;
-    state_.progress.best_step = previous_best_.step;
+    const Standing standing = state_.standing();
+    standing.best_metric = previous_best_.metric;
+    standing.best_step = previous_best_.step;
   }
   unsettled_ = unsettled_best_ = false;
 }
@@ -123,7 +131,7 @@ void Checkpointer::account(const io::CheckpointOutcome& outcome, Must must) {
   }
   ++totals_.failed;
   const std::string text =
-      cat("the checkpoint of step ", outcome.step, " could not be written: ", record_.error,
+      cat("the checkpoint of ", options_.unit, " ", outcome.step, " could not be written: ", record_.error,
           ". Earlier checkpoints are untouched");
   if (must == Must::kSucceed || options_.checkpoint.on_error == "stop") {
     throw Error(outcome.code, text + "; the same command goes on from the last of them.");

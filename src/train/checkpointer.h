@@ -10,8 +10,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/communicator.h"
 #include "dist/progress_board.h"
@@ -22,12 +25,21 @@
 
 namespace rn::train {
 
+// What a checkpoint holds besides the state, on rank 0; empty elsewhere. The contents must stay as they are
+// for as long as `memory` lives: another thread writes them while training goes on.
+struct MoreFiles {
+  std::vector<io::CheckpointFile> files;
+  std::shared_ptr<const void> memory;
+};
+
 struct CheckpointerOptions {
   CheckpointOptions checkpoint;
-  nlohmann::json identity;                 // kept in every checkpoint
-  std::function<void()> check_replicas;    // collective; throws: what differs must not be saved
-  std::function<void()> check_run_folder;  // rank 0, before it writes; throws Error if it must not
-  double steps_per_epoch = 1;              // for records
+  nlohmann::json identity;                  // kept in every checkpoint
+  std::function<void()> check_replicas;     // collective; throws: what differs must not be saved
+  std::function<void()> check_run_folder;   // rank 0, before it writes; throws Error if it must not
+  double steps_per_epoch = 1;               // for records
+  std::string unit = "step";                // what the state counts; for messages
+  std::function<MoreFiles()> gather_files;  // collective; may be empty
 };
 
 // What checkpoints cost the thread that trains, over this part of the run; rank 0.
@@ -41,7 +53,7 @@ struct CheckpointTotals {
 class Checkpointer {
  public:
   // Borrows everything but the options.
-  Checkpointer(CheckpointerOptions options, Communicator& host, dist::ProgressBoard& board, TrainState& state,
+  Checkpointer(CheckpointerOptions options, Communicator& host, dist::ProgressBoard& board, RunState& state,
                io::CheckpointFolder& folder, report::RunReport& report);
 
   // The state is the best so far by `metric`: the next save() is the one that `best` points to. If that save
@@ -74,7 +86,7 @@ class Checkpointer {
  private:
   enum class Must { kNot, kSucceed };
 
-  void start_write();
+  void start_write(MoreFiles more);
   void settle(Must must);
   std::string reason_of(const io::CheckpointOutcome& outcome) const;
   void account(const io::CheckpointOutcome& outcome, Must must);
@@ -84,7 +96,7 @@ class Checkpointer {
   const CheckpointerOptions options_;
   Communicator& host_;
   dist::ProgressBoard& board_;
-  TrainState& state_;
+  RunState& state_;
   io::CheckpointFolder& folder_;
   report::RunReport& report_;
   io::CheckpointWriter writer_;

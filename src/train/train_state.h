@@ -48,6 +48,13 @@ class StateVisitor {
   virtual void seconds(const std::string& name, double& measured) { value(name, measured); }
 };
 
+// The part of a run's progress that its checkpoints are named and judged by.
+struct Standing {
+  std::int64_t& step;  // optimizer steps, or rounds, done
+  double& best_metric;
+  std::int64_t& best_step;  // below 0: none yet
+};
+
 // Anything whose state one walk lists: a training, or a federated run.
 class RunState {
  public:
@@ -56,6 +63,7 @@ class RunState {
   virtual ~RunState() = default;
 
   virtual void walk(StateVisitor& visitor) = 0;
+  virtual Standing standing() = 0;
 
   model::FlatParameters& params;
 };
@@ -67,6 +75,7 @@ class TrainState : public RunState {
              const SwaOptions& swa);
 
   void walk(StateVisitor& visitor) override;
+  Standing standing() override { return {progress.step, progress.best_metric, progress.best_step}; }
 
   Sgd& optimizer;
   LossScaler& scaler;

@@ -134,6 +134,30 @@ TEST_F(CheckpointerTest, AFailureBeforeTheWriteIsOneLikeThoseOfTheDisk) {
   EXPECT_NE(message_of([&] { run.checkpointer.save_and_wait(); }).find("is gone"), std::string::npos);
 }
 
+TEST_F(CheckpointerTest, FilesBesideTheStateAreWrittenAndTheirMemoryIsLetGo) {
+  std::weak_ptr<const std::vector<std::byte>> memory;
+  CheckpointerOptions options;
+  options.unit = "round";
+  options.gather_files = [&]() -> MoreFiles {
+    const auto bytes = std::make_shared<const std::vector<std::byte>>(8, std::byte{7});
+    memory = bytes;
+    return {{{"clients.safetensors", {{"client.3", DType::kF32, {2}, *bytes}}}}, bytes};
+  };
+  CheckpointedRun run(host_, options);
+  run.checkpointer.save();
+  run.checkpointer.settle();
+  EXPECT_TRUE(memory.expired());
+  const auto loaded = run.folder.load(100);
+  const auto* file = loaded.file("clients.safetensors");
+  ASSERT_NE(file, nullptr);
+  ASSERT_NE(file->find("client.3"), nullptr);
+  EXPECT_EQ(file->find("client.3")->bytes[5], std::byte{7});
+  run.fill_disk();
+  run.at_step(101);
+  const auto text = message_of([&] { run.checkpointer.save_and_wait(); });
+  EXPECT_NE(text.find("the checkpoint of round 101"), std::string::npos) << text;
+}
+
 TEST_F(CheckpointerTest, ReplicasThatDifferAreNotSaved) {
   CheckpointerOptions options;
   options.check_replicas = [] { throw ReplicaError("they differ"); };
