@@ -17,7 +17,7 @@ void add_clients(Builder& section) {
                   "Registered clients; the training images are divided among them.",
                   between(1, kMostClients));
   section.number("cohort", &FederatedOptions::cohort,
-                 "Clients of a round: below 1 a share of all clients, from 1 a count.",
+                 "Clients of a round (fedbuff: in flight): below 1 a share of all clients, from 1 a count.",
                  positive(kMostClients));
   section.one_of("sampling", &FederatedOptions::sampling,
                  "How they are drawn: uniform or by_size (in proportion to a client's images), both without "
@@ -85,7 +85,7 @@ void add_server(Builder& section) {
   section.one_of("algorithm", &FederatedOptions::algorithm,
                  "What clients and server compute; docs/federated.md.",
                  {"fedavg", "fedsgd", "fedavgm", "fedadagrad", "fedadam", "fedyogi", "fedprox", "scaffold",
-                  "fednova", "feddyn"});
+                  "fednova", "feddyn", "fedbuff"});
   section.one_of("weighting", &FederatedOptions::weighting,
                  "Weights of the clients in the mean: samples is by their images.", {"samples", "uniform"});
   section.number("server_lr", &FederatedOptions::server_lr, "Server learning rate.", above(0));
@@ -104,6 +104,16 @@ void add_server(Builder& section) {
                "fedadam: moments from zero and a corrected rate, as Flower computes it, not the paper.");
   section.number("mu", &FederatedOptions::mu,
                  "fedprox, fednova: weight of the proximal term; feddyn: alpha of the paper.", at_least(0));
+  section.integer("buffer_size", &FederatedOptions::buffer_size,
+                  "fedbuff: updates that make a server step (K of Nguyen et al. 2022); cohort clients are in "
+                  "flight.",
+                  between(1, kMostClients));
+  section.one_of("staleness_weight", &FederatedOptions::staleness_weight,
+                 "fedbuff: factor on an update that is s server steps old: 1 / sqrt(1 + s), or 1.",
+                 {"inverse_sqrt", "none"});
+  section.integer("max_staleness", &FederatedOptions::max_staleness,
+                  "fedbuff: updates that are more server steps old are thrown away; 0: no bound.",
+                  between(0, kMostRounds));
   section.integer(
       "scaffold_option", &FederatedOptions::scaffold_option,
       "scaffold: a client's variate from the steps it took (2) or from the gradient at the server's "

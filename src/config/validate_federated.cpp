@@ -28,6 +28,9 @@ const std::vector<Belonging>& belongings() {
       {"bias_correction", "algorithm", {"fedadam"}},
       {"mu", "algorithm", {"fedprox", "fednova", "feddyn"}},
       {"scaffold_option", "algorithm", {"scaffold"}},
+      {"buffer_size", "algorithm", {"fedbuff"}},
+      {"staleness_weight", "algorithm", {"fedbuff"}},
+      {"max_staleness", "algorithm", {"fedbuff"}},
       {"alpha", "partition", {"dirichlet_class", "dirichlet_client", "quantity"}},
       {"min_samples", "partition", {"dirichlet_class", "quantity"}},
       {"self_balancing", "partition", {"dirichlet_class"}},
@@ -130,6 +133,30 @@ void check_algorithm(const RunConfig& config, Rules& rules) {
   plain(!fed.secure_aggregation, "federated.secure_aggregation");
 }
 
+// An asynchronous server has no rounds, and joins updates as they come.
+void check_fedbuff(const RunConfig& config, Rules& rules) {
+  const auto& fed = config.federated;
+  if (fed.algorithm != "fedbuff") return;
+  const auto refuse = [&](bool is_fine, const char* key, const auto&... why) {
+    rules.require(is_fine, {key, "federated.algorithm"}, why...);
+  };
+  refuse(fed.buffer_size <= fed.clients, "federated.buffer_size", fed.buffer_size,
+         " updates of different clients are more than federated.clients: ", fed.clients);
+  refuse(fed.sampling != "poisson", "federated.sampling",
+         "fedbuff keeps a fixed number of clients in flight; set uniform or by_size");
+  refuse(fed.over_selection == 1, "federated.over_selection",
+         "fedbuff waits for no cohort; a larger federated.cohort keeps more clients in flight");
+  refuse(fed.round_deadline == 0, "federated.round_deadline",
+         "fedbuff has no rounds; federated.max_staleness throws slow updates away");
+  refuse(is_one_of(fed.aggregation, {"mean", "norm_clip"}), "federated.aggregation",
+         "fedbuff weighs updates by their staleness, which ", fed.aggregation,
+         " does not; set mean or norm_clip");
+  refuse(fed.privacy == "none", "federated.privacy",
+         "the accountant's sampling is that of rounds; fedbuff has none");
+  refuse(!fed.secure_aggregation, "federated.secure_aggregation",
+         "masks cancel within the cohort of a round; fedbuff has none");
+}
+
 void check_robustness_and_privacy(const RunConfig& config, Rules& rules) {
   const auto& fed = config.federated;
   const bool clips = fed.aggregation == "norm_clip" || fed.privacy != "none";
@@ -185,6 +212,7 @@ void check_federated(const RunConfig& config, Rules& rules) {
   check_belongings(config, rules);
   check_cohort(config, rules);
   check_algorithm(config, rules);
+  check_fedbuff(config, rules);
   check_robustness_and_privacy(config, rules);
   check_sections(config, rules);
 }

@@ -55,12 +55,19 @@ std::vector<std::int64_t> draw_poisson(CounterRandom random, std::int64_t client
 // One after another in proportion to size, without replacement: the smallest of exponential times with these
 // rates (Efraimidis and Spirakis 2006).
 std::vector<std::int64_t> draw_by_size(std::uint64_t seed, std::int64_t round,
-                                       std::span<const std::int64_t> sizes, std::int64_t count) {
-  std::vector<std::pair<double, std::int64_t>> times(sizes.size());
+                                       std::span<const std::int64_t> sizes, std::int64_t count,
+                                       std::span<const std::int64_t> busy) {
+  std::vector<std::pair<double, std::int64_t>> times;
+  times.reserve(sizes.size() - busy.size());
+  auto next_busy = busy.begin();
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const auto client = static_cast<std::int64_t>(i);
+    if (next_busy != busy.end() && *next_busy == client) {
+      ++next_busy;
+      continue;
+    }
     auto random = stream(seed, Purpose::kCohort, round, client);
-    times[i] = {-std::log(1.0 - random.uniform()) / static_cast<double>(sizes[i]), client};
+    times.emplace_back(-std::log(1.0 - random.uniform()) / static_cast<double>(sizes[i]), client);
   }
   std::nth_element(times.begin(), times.begin() + count - 1, times.end());
   std::vector<std::int64_t> chosen(static_cast<std::size_t>(count));
@@ -98,13 +105,27 @@ CohortSampler::CohortSampler(const FederatedOptions& options, CohortShape shape,
 }
 
 std::vector<std::int64_t> CohortSampler::asked_clients(std::int64_t round) const {
-  const auto clients = static_cast<std::int64_t>(shape_.client_images.size());
-  auto random = stream(seed_, Purpose::kCohort, round, 0);
-  if (options_.sampling == "poisson") {
-    return draw_poisson(random, clients, static_cast<double>(wanted_) / static_cast<double>(clients));
+  if (options_.sampling != "poisson") return ask(round, asked_, {});
+  const double q = static_cast<double>(wanted_) / static_cast<double>(clients());
+  return draw_poisson(stream(seed_, Purpose::kCohort, round, 0), clients(), q);
+}
+
+std::vector<std::int64_t> CohortSampler::ask(std::int64_t round, std::int64_t count,
+                                             std::span<const std::int64_t> busy) const {
+  const std::int64_t idle = clients() - static_cast<std::int64_t>(busy.size());
+  RN_CHECK(0 <= count && count <= idle && options_.sampling != "poisson", count, " of ", idle);
+  if (count == 0) return {};
+  if (options_.sampling == "by_size") {
+    return draw_by_size(seed_, round, shape_.client_images, count, busy);
   }
-  if (options_.sampling == "uniform") return draw_subset(random, clients, asked_);
-  return draw_by_size(seed_, round, shape_.client_images, asked_);
+  auto random = stream(seed_, Purpose::kCohort, round, 0);
+  auto chosen = draw_subset(random, idle, count);  // positions among the idle ones
+  std::size_t skipped = 0;
+  for (auto& client : chosen) {
+    client += static_cast<std::int64_t>(skipped);
+    for (; skipped < busy.size() && busy[skipped] <= client; ++skipped) ++client;
+  }
+  return chosen;
 }
 
 bool CohortSampler::drops_out(std::int64_t round, std::int64_t client) const {
@@ -121,6 +142,7 @@ Participant CohortSampler::participant(std::int64_t round, std::int64_t client) 
   const std::int64_t images = shape_.client_images.at(static_cast<std::size_t>(client));
   Participant part;
   part.client = client;
+  part.round = round;
   if (options_.local_steps > 0) {
     part.steps = options_.local_steps;
   } else {
@@ -165,6 +187,7 @@ Cohort CohortSampler::draw(std::int64_t round) const {
   if (deadline > 0) std::erase_if(counted, [&](const Participant& part) { return part.seconds > deadline; });
   const auto kept = static_cast<std::int64_t>(counted.size());
   cohort.late = answers - kept;
+  cohort.received = kept;
   if (kept < needed && deadline > 0) {
     cohort.seconds = deadline;
   } else if (kept > 0) {

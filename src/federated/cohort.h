@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "federated/options.h"
@@ -14,11 +15,13 @@ namespace rn::federated {
 // A client's part in a round.
 struct Participant {
   std::int64_t client = 0;
-  double epochs = 0;        // local epochs asked of it; 0 where federated.local_steps rules
-  std::int64_t steps = 0;   // local optimizer steps that it takes, at least 1
-  std::int64_t images = 0;  // images that these steps train on, repetitions included
-  double work = 1;          // share of the steps asked for that it takes, in (0, 1]; below 1: a straggler
-  double seconds = 0;       // simulated: weights down, steps, update up
+  std::int64_t round = 0;      // in which it was asked, which all its draws are keyed by
+  std::int64_t staleness = 0;  // server steps since it got its weights; above 0 in asynchronous runs only
+  double epochs = 0;           // local epochs asked of it; 0 where federated.local_steps rules
+  std::int64_t steps = 0;      // local optimizer steps that it takes, at least 1
+  std::int64_t images = 0;     // images that these steps train on, repetitions included
+  double work = 1;             // share of the steps asked for that it takes, in (0, 1]; below 1: a straggler
+  double seconds = 0;          // simulated: weights down, steps, update up
 
   bool operator==(const Participant&) const = default;
 };
@@ -27,8 +30,9 @@ struct Cohort {
   std::vector<Participant> participants;  // those that count, ascending by client
   std::int64_t asked = 0;                 // clients chosen
   std::int64_t dropped = 0;               // never answered
-  std::int64_t late = 0;                  // answered behind the deadline, or after enough others had
-  double seconds = 0;                     // simulated length of the round
+  std::int64_t late = 0;                  // answered behind the deadline, after enough others, or too stale
+  std::int64_t received = 0;  // updates that came up to the server, those that it refuses included
+  double seconds = 0;         // simulated length of the round
 };
 
 // What cohorts are drawn from; constant over a run.
@@ -57,12 +61,18 @@ class CohortSampler {
   // nothing.
   Cohort draw(std::int64_t round) const;
 
-  // The part of `client` in `round` if it is asked: for asynchronous servers, which ask one at a time (there
-  // `round` counts the requests).
+  // For asynchronous servers (async_timeline.h), where rounds are waves of requests: `count` clients without
+  // those of `busy` (ascending), drawn as draw() does. REQUIRES: so many are idle; sampling is not poisson.
+  std::vector<std::int64_t> ask(std::int64_t round, std::int64_t count,
+                                std::span<const std::int64_t> busy) const;
+
+  // The part of `client` in `round` if it is asked.
   Participant participant(std::int64_t round, std::int64_t client) const;
 
   // Whether the client, asked in that round, never answers.
   bool drops_out(std::int64_t round, std::int64_t client) const;
+
+  std::int64_t clients() const { return static_cast<std::int64_t>(shape_.client_images.size()); }
 
   // Images per simulated second; the same in every round.
   double speed(std::int64_t client) const;

@@ -20,9 +20,16 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Summed in float64 over the whole storage: padding is zero.
+// Over the whole storage: padding is zero. Float32 numbers are summed in blocks at the speed of memory, the
+// blocks in float64.
 double norm_of(const torch::Tensor& values) {
-  return at::linalg_vector_norm(values, 2, c10::nullopt, false, torch::kFloat64).item<double>();
+  constexpr std::int64_t kBlock = 1 << 16;
+  if (!values.is_cpu() || values.scalar_type() != torch::kFloat32) {
+    return at::linalg_vector_norm(values, 2, c10::nullopt, false, torch::kFloat64).item<double>();
+  }
+  double sum = 0;
+  for (const auto& block : values.split(kBlock)) sum += at::dot(block, block).item<double>();
+  return std::sqrt(sum);
 }
 
 }  // namespace
@@ -61,7 +68,7 @@ Federation::Federation(const FederatedOptions& options, std::uint64_t seed, Comm
 RoundResult Federation::run_round(double local_lr, int stop_reason) {
   const torch::NoGradGuard no_grad;
   const std::int64_t number = state_.progress.round;
-  Cohort cohort = cohorts_.draw(number);
+  Cohort cohort = state_.async ? state_.async->timeline.next_step(number) : cohorts_.draw(number);
   const auto places = static_cast<std::int64_t>(cohort.participants.size());
   const std::int64_t statistics = row_.norms.keeps_statistics() ? 0 : params_.statistics.numel();
   Round round{number, std::move(cohort), {}, RoundTable(places, statistics)};
@@ -86,6 +93,7 @@ RoundResult Federation::run_round(double local_lr, int stop_reason) {
   round.table.share(host, stop_reason, seconds_since(started));
   record_owners(round, schedule);
   RoundResult result = result_of(round);
+  if (state_.async) state_.async->keep(number, state_.weights, state_.statistics);
   if (result.clients > 0) apply(round, result);
   params_.weights.copy_(state_.weights);  // the resident model is the server's between rounds
   params_.statistics.copy_(state_.statistics);
@@ -119,19 +127,27 @@ void Federation::bring_states(const Round& round, const RankSchedule& schedule) 
   clients_.bring(moves, communicator_.host());
 }
 
+// The weights that the client got when it was asked.
+AsyncState::Version Federation::start_of(const Round& round, const Participant& participant) const {
+  if (participant.staleness == 0) return {state_.weights, state_.statistics};
+  return state_.async->older(round.number - participant.staleness);
+}
+
 void Federation::train_client(Round& round, std::size_t place, double local_lr) {
   const Participant& participant = round.cohort.participants[place];
+  const AsyncState::Version start = start_of(round, participant);
+  const auto staleness = static_cast<double>(participant.staleness);
   LocalTask task;
-  task.round = round.number;
+  task.round = participant.round;
   task.client = participant.client;
   task.images = partition_.of(participant.client);
   task.steps = participant.steps;
-  task.lr = local_lr;
+  task.lr = local_lr * std::pow(options_.local_lr_decay, -staleness);  // that of its start
   task.flip_labels = pipeline_.flips_labels(participant.client);
   task.whole_gradient = options_.algorithm == "fedsgd";
 
-  params_.weights.copy_(state_.weights);
-  params_.statistics.copy_(state_.statistics);
+  params_.weights.copy_(start.weights);
+  params_.statistics.copy_(start.statistics);
   torch::Tensor kept;  // the client's row, as it was
   torch::Tensor row;   // and as it becomes
   if (clients_.enabled()) {
@@ -141,7 +157,7 @@ void Federation::train_client(Round& round, std::size_t place, double local_lr) 
     if (known) row_.norms.load(row_.norms_of(row));
   }
   torch::Tensor of_algorithm = row_.algorithm_of(row).to(params_.weights.device());
-  const auto correction = state_.algorithm.before(state_.weights, task, of_algorithm);
+  const auto correction = state_.algorithm.before(start.weights, task, of_algorithm);
   LocalResult result;
   {
     const torch::AutoGradMode with_gradients(true);
@@ -149,7 +165,7 @@ void Federation::train_client(Round& round, std::size_t place, double local_lr) 
   }
   row_.norms.save(row_.norms_of(row));
   torch::Tensor& update = params_.weights;  // y becomes y - x
-  update.sub_(state_.weights);
+  update.sub_(start.weights);
   row_.norms.clear(update);
 
   ClientReport report;
@@ -168,7 +184,8 @@ void Federation::train_client(Round& round, std::size_t place, double local_lr) 
       objection = "what it sends is too long";
     } else {
       report.counts = true;
-      aggregator_->add(place, update, round.weights[place] * contribution.factor);
+      const double discount = state_.async ? staleness_weight(options_, participant.staleness) : 1;
+      aggregator_->add(place, update, round.weights[place] * contribution.factor * discount);
       if (variate.defined()) {
         variates_->add(variate, 1 / static_cast<double>(round.weights.size()));
       }
@@ -199,8 +216,8 @@ std::string Federation::objection_to(double norm, const LocalResult& result) con
 }
 
 void Federation::reject(const LocalTask& task, const std::string& objection) const {
-  const std::string what = cat("round ", task.round + 1, ", client ", task.client, ": ", objection, " (",
-                               task.images.size(), " images)");
+  const std::string what = cat("round ", state_.progress.round + 1, ", client ", task.client, ": ", objection,
+                               " (", task.images.size(), " images)");
   if (options_.on_bad_update == "stop") {
     throw NonFiniteError(
         cat(what,
@@ -227,9 +244,10 @@ RoundResult Federation::result_of(const Round& round) const {
   result.asked = round.cohort.asked;
   result.dropped = round.cohort.dropped;
   result.late = round.cohort.late;
+  result.received = round.cohort.received;
   result.simulated_seconds = round.cohort.seconds;
   result.stop_reason = round.table.stop_reason();
-  double loss_sum = 0, norms = 0;
+  double loss_sum = 0, norms = 0, staleness = 0;
   for (std::size_t place = 0; place < round.weights.size(); ++place) {
     const ClientReport report = round.table.report(place);
     if (!report.counts) {
@@ -241,9 +259,13 @@ RoundResult Federation::result_of(const Round& round) const {
     result.images += report.images;
     result.below_bound += report.below_bound;
     norms += report.norm;
+    staleness += static_cast<double>(round.cohort.participants[place].staleness);
   }
   if (result.images > 0) result.train_loss = loss_sum / result.images;
-  if (result.clients > 0) result.update_norm = norms / static_cast<double>(result.clients);
+  if (result.clients > 0) {
+    result.update_norm = norms / static_cast<double>(result.clients);
+    result.staleness = staleness / static_cast<double>(result.clients);
+  }
   double longest = 0, total = 0;
   for (const double seconds : round.table.rank_seconds()) {
     longest = std::max(longest, seconds);
@@ -307,7 +329,8 @@ void Federation::average_statistics(const Round& round, double counted) {
 void Federation::advance(const Round& round, const RoundResult& result) {
   auto& progress = state_.progress;
   ++progress.round;
-  progress.simulated_seconds += result.simulated_seconds;
+  progress.simulated_seconds = state_.async ? state_.async->timeline.state().clock
+                                            : progress.simulated_seconds + result.simulated_seconds;
   progress.skipped_updates += result.skipped;
   progress.clip = privacy_.next_clip(progress.clip, result.below_bound, static_cast<double>(result.clients),
                                      seed_, round.number);

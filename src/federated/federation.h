@@ -35,6 +35,8 @@ struct RoundResult {
   std::int64_t clients = 0;  // whose updates count
   std::int64_t asked = 0, dropped = 0, late = 0;
   std::int64_t skipped = 0;     // left out as non-finite or exploding
+  std::int64_t received = 0;    // updates that came up, late ones of an asynchronous server included
+  double staleness = 0;         // mean over the clients whose updates count
   double train_loss = 0;        // mean over the images trained on
   double images = 0;            // repetitions included
   double update_norm = 0;       // mean over the clients, before clipping
@@ -62,6 +64,7 @@ class Federation {
   struct Round;
   void plan_weights(Round& round) const;
   void bring_states(const Round& round, const RankSchedule& schedule);
+  AsyncState::Version start_of(const Round& round, const Participant& participant) const;
   void train_client(Round& round, std::size_t place, double local_lr);
   std::string objection_to(double norm, const LocalResult& result) const;
   void reject(const LocalTask& task, const std::string& objection) const;

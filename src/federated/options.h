@@ -13,8 +13,8 @@ namespace rn::federated {
 struct FederatedOptions {
   // Clients and rounds.
   std::int64_t rounds = 50;
-  std::int64_t clients = 100;        // registered clients; the training images are divided among them
-  double cohort = 10;                // clients per round: below 1 a share of all, from 1 a count
+  std::int64_t clients = 100;  // registered clients; the training images are divided among them
+  double cohort = 10;  // clients per round (fedbuff: in flight): below 1 a share of all, from 1 a count
   std::string sampling = "uniform";  // uniform | by_size (both without replacement) | poisson
   double local_epochs = 1;           // of one client in one round
   std::int64_t local_steps = 0;      // instead of local_epochs; 0: by epochs
@@ -43,16 +43,19 @@ struct FederatedOptions {
 
   // Server.
   std::string algorithm = "fedavg";  // fedavg | fedsgd | fedavgm | fedadagrad | fedadam | fedyogi | fedprox |
-                                     // scaffold | fednova | feddyn
+                                     // scaffold | fednova | feddyn | fedbuff
   std::string weighting = "samples";  // samples | uniform
   double server_lr = 1.0;
   double server_momentum = 0.9;  // fedavgm
   double beta1 = 0.9;            // fedadam, fedyogi (Reddi et al. 2020)
   double beta2 = 0.99;
-  double tau = 1e-3;             // degree of adaptivity; the second moment starts at its square
-  bool bias_correction = false;  // fedadam: as Flower, not as the paper
-  double mu = 0;                 // fedprox, feddyn, fednova: weight of the proximal term
-  int scaffold_option = 2;       // 2: from the steps taken; 1: the gradient at the server's weights
+  double tau = 1e-3;              // degree of adaptivity; the second moment starts at its square
+  bool bias_correction = false;   // fedadam: as Flower, not as the paper
+  double mu = 0;                  // fedprox, feddyn, fednova: weight of the proximal term
+  std::int64_t buffer_size = 10;  // fedbuff: updates of a server step
+  std::string staleness_weight = "inverse_sqrt";  // fedbuff: inverse_sqrt | none
+  std::int64_t max_staleness = 0;  // fedbuff: server steps; what is older is thrown away; 0: no bound
+  int scaffold_option = 2;         // 2: from the steps taken; 1: the gradient at the server's weights
   std::string norm_state =
       "average";             // average | local: running statistics; local_norms keeps whole norm layers local
   bool local_norms = false;  // FedBN (Li et al. 2021)

@@ -71,6 +71,7 @@ Json to_json(const RoundRecord& record, double elapsed_seconds) {
   json["dropped"] = record.dropped;
   json["late"] = record.late;
   json["skipped"] = record.skipped;
+  if (!(record.staleness < 0)) put_number(json, "staleness", record.staleness);
   put_number(json, "local_lr", record.local_lr);
   put_number(json, "update_norm", record.update_norm);
   put_number(json, "mean_update_norm", record.mean_update_norm);

@@ -63,6 +63,7 @@ struct RoundRecord {
   Position at;
   std::int64_t clients = 0;  // whose updates count
   std::int64_t asked = 0, dropped = 0, late = 0, skipped = 0;
+  double staleness = -1;                      // mean, in server steps; below 0: not asynchronous
   double train_loss = 0;                      // mean over the images that clients trained on
   double top1 = -1;                           // percent, of the server's weights; below 0: not evaluated
   double seconds = 0;                         // without evaluation

@@ -64,6 +64,7 @@ std::vector<Scalar> scalars_of(const RoundRecord& record) {
                                  {"speed/images_per_second", record.images_per_second},
                                  {"speed/round_seconds", record.seconds},
                                  {"speed/idle_share", record.idle_share}};
+  if (!(record.staleness < 0)) scalars.push_back({"round/staleness", record.staleness});
   if (record.clip > 0) scalars.push_back({"round/clip", record.clip});
   if (!(record.epsilon < 0)) scalars.push_back({"round/epsilon", record.epsilon});
   return scalars;

@@ -79,8 +79,9 @@ class Rig {
         pipeline(options.federated, params, options.local.seed, privacy.noise_multiplier()),
         row{algorithm->client_state_size(), pipeline.residual_size(),
             LocalNorms(options.federated, *net, params)},
-        state(params, *algorithm, options.federated.clip_update),
-        clients(partition.clients(), row.size(), options.dtype, std::int64_t{1} << 30, "unused"),
+        state(params, *algorithm, options.federated, cohorts),
+        clients(io::posix_file_system(), partition.clients(), row.size(), options.dtype,
+                std::int64_t{1} << 30, "unused"),
         federation(options.federated, options.local.seed, communicator, partition, cohorts, trainer, state,
                    clients, row, pipeline, privacy) {}
 

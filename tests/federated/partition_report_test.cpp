@@ -72,7 +72,9 @@ TEST(PartitionReportTest, TheShownClientsAreNotAllAlike) {
   options.labels_per_client = 1;
   const auto partition = make_partition(options, {labels, 3}, 1);
   const auto svg = partition_heat_map(partition, {labels, 3}, kNames, "labels");
-  for (const auto& name : kNames) EXPECT_NEAR(count_of(svg, ", " + name + ": 0"), 66, 2) << name;
+  for (const auto& name : kNames) {
+    EXPECT_NEAR(static_cast<double>(count_of(svg, ", " + name + ": 0")), 66, 2) << name;
+  }
 }
 
 TEST(PartitionReportTest, NamesWhatThePartitionIsDrawnWith) {

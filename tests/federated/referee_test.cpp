@@ -34,6 +34,11 @@ RigOptions options_of(const Json& o) {
   fed.mu = o.at("mu");
   fed.scaffold_option = o.at("scaffold_option");
   fed.bias_correction = o.at("bias_correction");
+  fed.cohort = o.at("cohort");
+  fed.buffer_size = o.at("buffer_size");
+  fed.staleness_weight = o.at("staleness_weight");
+  fed.max_staleness = o.at("max_staleness");
+  fed.client_speed = golden().at("speed");
   local.optimizer.momentum = o.at("momentum");
   local.optimizer.nesterov = o.at("nesterov");
   local.optimizer.weight_decay = o.at("weight_decay");
@@ -52,7 +57,9 @@ class RefereeTest : public ::testing::TestWithParam<std::string> {
     RigOptions options = options_of(expected.at("options"));
     options.dtype = dtype;
     Rig rig(options);
-    for (int i = 0; i < rounds; ++i) EXPECT_EQ(rig.round().clients, 4);
+    const auto& fed = options.federated;
+    const auto clients = fed.algorithm == "fedbuff" ? fed.buffer_size : std::int64_t{4};
+    for (int i = 0; i < rounds; ++i) EXPECT_EQ(rig.round().clients, clients);
     const auto weights = rig.weights().to(torch::kFloat64);
     const std::int64_t stride = golden().at("stride");
     const auto values = expected.at(key).get<std::vector<double>>();

@@ -25,7 +25,8 @@ BATCH = 5
 ROUNDS = 5
 LR = 0.05
 MASK = 0xFFFFFFFF
-ORDER, LOCAL_EPOCHS, CLIENT = 1, 13, 21  # purposes of draws (src/core/random.h)
+SPEED = 10.0  # images per simulated second of every client
+ORDER, COHORT, LOCAL_EPOCHS, CLIENT = 1, 10, 13, 21  # purposes of draws (src/core/random.h)
 
 CASES = {
     "fedavg": dict(momentum=0.9, weight_decay=1e-3, nesterov=True),
@@ -43,10 +44,15 @@ CASES = {
     "fednova": dict(algorithm="fednova", momentum=0.0, epochs_min=1, epochs=5),
     "fednova_momentum": dict(algorithm="fednova", momentum=0.9, epochs_min=1, epochs=5),
     "fednova_proximal": dict(algorithm="fednova", momentum=0.0, mu=0.5, epochs_min=1, epochs=5),
+    "fedbuff": dict(algorithm="fedbuff", cohort=3, buffer_size=2, weighting="uniform", server_lr=0.7, epochs_min=1,
+                    epochs=3),
+    "fedbuff_samples": dict(algorithm="fedbuff", cohort=4, buffer_size=1, momentum=0.9, max_staleness=4),
+    "fedbuff_unweighted": dict(algorithm="fedbuff", cohort=4, buffer_size=2, staleness_weight="none"),
 }
 DEFAULTS = dict(algorithm="fedavg", weighting="samples", epochs=1, epochs_min=0, momentum=0.0, nesterov=False,
                 weight_decay=0.0, server_lr=1.0, server_momentum=0.9, beta1=0.9, beta2=0.99, tau=1e-3, mu=0.0,
-                scaffold_option=2, bias_correction=False)
+                scaffold_option=2, bias_correction=False, cohort=len(SIZES), buffer_size=1,
+                staleness_weight="inverse_sqrt", max_staleness=0)
 
 
 def philox(counter, key):
@@ -158,9 +164,7 @@ def train_client(net, x, data, indices, round_, client, o, correction):
     seed, size = client_seed(round_, client), len(indices)
     optimizer = torch.optim.SGD(net.parameters(), lr=LR, momentum=o["momentum"], nesterov=o["nesterov"],
                                 weight_decay=o["weight_decay"])
-    epochs = o["epochs"]
-    if o["epochs_min"]:
-        epochs = o["epochs_min"] + Draws(SEED, LOCAL_EPOCHS, round_, client).below(o["epochs"] - o["epochs_min"] + 1)
+    epochs = local_epochs(o, round_, client)
     batch = size if o["algorithm"] == "fedsgd" else BATCH
     steps = 0
     for epoch in range(epochs):
@@ -193,7 +197,63 @@ def whole_gradient(net, x, data, indices):
     return gradient(net)
 
 
+def local_epochs(o, round_, client):
+    if not o["epochs_min"]:
+        return o["epochs"]
+    return o["epochs_min"] + Draws(SEED, LOCAL_EPOCHS, round_, client).below(o["epochs"] - o["epochs_min"] + 1)
+
+
+def subset(draws, n, count):
+    """Floyd's: `count` of range(n)."""
+    chosen = set()
+    for top in range(n - count, n):
+        drawn = draws.below(top + 1)
+        chosen.add(top if drawn in chosen else drawn)
+    return sorted(chosen)
+
+
+def run_fedbuff(o, dtype, steps):
+    """Nguyen et al. 2022, Algorithm 1, every client trained in the moment in which it is asked."""
+    net, data = start(dtype), images(dtype)
+    x = vector(net)
+    ends = [sum(SIZES[:i + 1]) for i in range(len(SIZES))]
+    parts = [list(range(end - size, end)) for end, size in zip(ends, SIZES)]
+    flight, buffer, stale = [], [], []  # (arrival, client, version, update); (client, staleness, update)
+    now, version, wave = 0.0, 0, 0
+    while version < steps:
+        if not any(arrival == now for arrival, *_ in flight):  # all arrivals of an instant come first
+            idle = sorted(set(range(len(SIZES))) - {f[1] for f in flight} - {b[0] for b in buffer})
+            count = min(o["cohort"] - len(flight), len(idle))
+            if count > 0:
+                for i in subset(Draws(SEED, COHORT, wave, 0), len(idle), count):
+                    client = idle[i]
+                    y, _ = train_client(net, x, data, parts[client], wave, client, o, None)
+                    seconds = local_epochs(o, wave, client) * SIZES[client] / SPEED
+                    flight.append((now + seconds, client, version, y - x))
+                wave += 1
+        flight.sort(key=lambda f: f[:2])
+        now, client, begun, update = flight.pop(0)
+        staleness = version - begun
+        if o["max_staleness"] and staleness > o["max_staleness"]:
+            continue
+        buffer.append((client, staleness, update))
+        stale.append(staleness)
+        if len(buffer) < o["buffer_size"]:
+            continue
+        sizes = [SIZES[client] if o["weighting"] == "samples" else 1 for client, _, _ in buffer]
+        delta = 0
+        for size, (_, staleness, update) in zip(sizes, buffer):
+            s = 1 / (1 + staleness)**0.5 if o["staleness_weight"] == "inverse_sqrt" else 1
+            delta = delta + size / sum(sizes) * s * update
+        x = x + o["server_lr"] * delta
+        version, buffer = version + 1, []
+    assert steps == 1 or max(stale) > 1, stale
+    return x
+
+
 def run(o, dtype, rounds):
+    if o["algorithm"] == "fedbuff":
+        return run_fedbuff(o, dtype, rounds)
     net, data = start(dtype), images(dtype)
     x = vector(net)
     parts, at = [], 0
@@ -270,7 +330,7 @@ def main():
         }
         print(name, cases[name]["float64_5"][:3], flush=True)
     result = {"torch": torch.__version__, "seed": SEED, "stride": STRIDE, "sizes": SIZES, "batch": BATCH, "lr": LR,
-              "rounds": ROUNDS, "cases": cases}
+              "speed": SPEED, "rounds": ROUNDS, "cases": cases}
     (folder / "referee.json").write_text(json.dumps(result, indent=0) + "\n")
 
 
