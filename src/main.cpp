@@ -7,6 +7,7 @@
 #include "app/doctor_command.h"
 #include "app/dry_run.h"
 #include "app/eval_command.h"
+#include "app/federated_dry_run.h"
 #include "app/federated_run.h"
 #include "app/run_folder.h"
 #include "app/setup.h"
@@ -91,7 +92,10 @@ int train_run(const config::RunConfig& cfg) {
 // Under a launcher one rank speaks for all of them.
 void dry_run(const config::RunConfig& cfg, int ranks) {
   const auto env = dist::read_launch_env();
-  if (env.rank == 0) app::print_dry_run(cfg, ranks > 0 ? ranks : env.world_size, std::cout);
+  if (env.rank != 0) return;
+  const bool is_federated = cfg.run.mode == config::Mode::kFederated;
+  const auto print = is_federated ? app::print_federated_dry_run : app::print_dry_run;
+  print(cfg, ranks > 0 ? ranks : env.world_size, std::cout);
 }
 
 int run(const std::vector<std::string>& args) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/federated_setup.h"
 #include "app/run_folder.h"
 #include "app/setup.h"
 #include "app/torch_errors.h"
@@ -34,32 +35,15 @@ namespace {
 
 using namespace federated;
 
-// No gradient travels, so the layout has one bucket, whatever dist.bucket_mib says.
-constexpr std::int64_t kOneBucket = std::int64_t{1} << 40;
 constexpr double kMiB = 1024.0 * 1024.0;
 // Below it a client's batches hold few classes, and their statistics are not those of the evaluation.
 constexpr double kSkewedAlpha = 0.3;
 
-LocalOptions local_options(const config::RunConfig& config, train::Precision precision,
-                           dist::Session& session) {
-  LocalOptions options;
-  options.optimizer = config.optimizer;
-  options.augment = config.augment;
-  options.batch = config::global_batch(config, 1);
-  options.drop_last = config.train.drop_last;
-  options.label_smoothing = config.train.label_smoothing;
-  options.clip_norm = config.train.clip_norm;
-  options.precision = precision;
-  options.seed = config.run.seed;
-  options.on_step = [&session] { session.board().enter(dist::Phase::kStep); };
-  return options;
-}
-
 SimulatorOptions simulator_options(const config::RunConfig& config, train::Precision precision,
-                                   const CohortShape& traffic) {
+                                   torch::Device device, const CohortShape& traffic) {
   SimulatorOptions options;
   options.federated = config.federated;
-  options.eval = config.eval;
+  options.eval = eval_options(config, device);
   options.checkpoint = config.checkpoint;
   options.checkpoint.monitor = config::monitor(config);
   options.data = config.data;
@@ -71,26 +55,6 @@ SimulatorOptions simulator_options(const config::RunConfig& config, train::Preci
   options.run_dir = config::run_folder(config);
   options.time_limit = std::chrono::duration<double>(config.run.time_limit_seconds);
   return options;
-}
-
-// What clients and server send each other, for simulated times and for the records.
-CohortShape cohort_shape(const config::RunConfig& config, const Partition& partition,
-                         const model::FlatParameters& params, const UpdatePipeline& pipeline) {
-  CohortShape shape;
-  for (std::int64_t client = 0; client < partition.clients(); ++client) {
-    shape.client_images.push_back(partition.size(client));
-  }
-  shape.batch = config::global_batch(config, 1);
-  shape.drop_last = config.train.drop_last;
-  const auto model_bytes =
-      params.layout().numel() * static_cast<std::int64_t>(params.weights.element_size()) +
-      params.statistics.nbytes();
-  // SCAFFOLD's variate goes down with the weights, its change up with the update.
-  const bool twice = config.federated.algorithm == "scaffold";
-  shape.bytes_down = static_cast<std::int64_t>(model_bytes) * (twice ? 2 : 1);
-  shape.bytes_up = pipeline.bytes_up() + static_cast<std::int64_t>(params.statistics.nbytes()) +
-                   (twice ? static_cast<std::int64_t>(model_bytes) : 0);
-  return shape;
 }
 
 // The data and who holds what of it: a partition from a file is part of what a run is.
@@ -112,14 +76,17 @@ void warn_of_batch_norm(const config::RunConfig& config, const model::FlatParame
 
 void print_plan(const config::RunConfig& config, const Partition& partition, const CohortSampler& cohorts,
                 int ranks, int threads) {
-  const auto cohort = cohorts.draw(0);
+  const bool is_async = config.federated.algorithm == "fedbuff";
+  const auto cohort = first_cohort(config.federated, cohorts);
   std::vector<std::int64_t> work;
   for (const auto& participant : cohort.participants) work.push_back(participant.images);
   const auto schedule = longest_first(work, ranks);
   log_info("federated: ", partition.clients(), " clients with ", partition.total(), " images (",
-           config.federated.partition, "), ", cohorts.wanted(), " a round; ", ranks, " rank(s) x ", threads,
-           " thread(s); in round 1 at most ", schedule.longest(), " images on a rank, ",
-           static_cast<int>(100 * schedule.idle_share()), " % of the ranks' time idle by plan");
+           config.federated.partition, "), ", cohorts.wanted(),
+           is_async ? cat(" in flight, ", config.federated.buffer_size, " a server step") : " a round", "; ",
+           ranks, " rank(s) x ", threads, " thread(s); in round 1 at most ", schedule.longest(),
+           " images on a rank, ", static_cast<int>(100 * schedule.idle_share()),
+           " % of the ranks' time idle by plan");
 }
 
 }  // namespace
@@ -149,7 +116,8 @@ int federated_run(const config::RunConfig& cfg) {
     warn_of_batch_norm(cfg, params);
 
     const auto& fed = cfg.federated;
-    const LocalOptions local = local_options(cfg, precision, session);
+    LocalOptions local = local_options(cfg, precision);
+    local.on_step = [&session] { session.board().enter(dist::Phase::kStep); };
     LocalTrainer trainer(*net, params, dataset->train, classes, local);
     const auto algorithm = make_algorithm(fed, cfg.optimizer, params, trainer);
     const CohortSampler wanted(fed,
@@ -158,11 +126,11 @@ int federated_run(const config::RunConfig& cfg) {
                                cfg.run.seed);
     const PrivacyAccount privacy(fed, wanted.wanted());
     const UpdatePipeline pipeline(fed, params, cfg.run.seed, privacy.noise_multiplier());
-    const CohortShape shape = cohort_shape(cfg, partition, params, pipeline);
+    const CohortShape shape = cohort_shape(cfg, client_images(partition), params, pipeline);
     const CohortSampler cohorts(fed, shape, cfg.run.seed);
     const ClientRow row{algorithm->client_state_size(), pipeline.residual_size(),
                         LocalNorms(fed, *net, params)};
-    FederatedState state(params, *algorithm, fed.clip_update);  // all that the run is, with the clients' rows
+    FederatedState state(params, *algorithm, fed, cohorts);  // all that the run is, with the clients' rows
 
     const Identity identity{content,         std::string(train::name_of(precision)),
                             /*ranks=*/1,  // the bits do not depend on them
@@ -174,26 +142,30 @@ int federated_run(const config::RunConfig& cfg) {
       if (comm.rank() == 0) std::cout << folder.finished_summary() << '\n';
       return ExitCode::kDone;
     }
-    ClientStates clients(partition.clients(), row.size(), params.weights.scalar_type(),
-                         static_cast<std::int64_t>(fed.client_state_mib * kMiB),
-                         cat(folder.dir(), "/client_state/rank", comm.rank()));
-    const auto& checkpoint = folder.checkpoint();
+    const std::string client_folder = folder.dir() + "/client_state";
+    if (comm.rank() == 0) remove_row_folders(io::posix_file_system(), client_folder);
+    ClientStates clients(io::posix_file_system(), partition.clients(), row.size(),
+                         params.weights.scalar_type(), static_cast<std::int64_t>(fed.client_state_mib * kMiB),
+                         cat(client_folder, "/rank", comm.rank()));
+    auto& checkpoint = folder.checkpoint();
     if (checkpoint) train::restore(state, *checkpoint);
     train::broadcast_state(state, comm, /*root=*/0);
     clients.restore(checkpoint ? checkpoint->file(kClientFile) : nullptr, session.host());
+    checkpoint.reset();  // as large as the state itself
 
     report::RunReport report(cfg.report, folder.dir(), comm.rank() == 0, folder.resume_step(),
                              folder.resume_step() == fed.rounds);
-    auto options = simulator_options(cfg, precision, shape);
+    auto options = simulator_options(cfg, precision, device, shape);
     options.identity = identity.to_json();
+    const std::int64_t eval_batch = options.eval.batch;
     options.check_run_folder = [&] { folder.check_in_place(session); };
     options.plot_partition = [&] {
       plot_partition(folder.dir(), fed, partition, {dataset->train.labels, classes}, dataset->classes);
     };
     options.evaluate_clients = [&](double epochs, double lr) {
       return evaluate_clients(*net, dataset->train, partition, trainer, state, clients, row, session.host(),
-                              {epochs, lr, local.batch, local.drop_last, cfg.eval.batch, cfg.augment,
-                               precision, [&] { session.board().enter(dist::Phase::kEval); }});
+                              {epochs, lr, local.batch, local.drop_last, eval_batch, cfg.augment, precision,
+                               [&] { session.board().enter(dist::Phase::kEval); }});
     };
     Federation federation(fed, cfg.run.seed, comm, partition, cohorts, trainer, state, clients, row, pipeline,
                           privacy);

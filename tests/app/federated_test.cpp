@@ -2,6 +2,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "app_fixture.h"
 #include "core/error.h"
 
@@ -76,6 +79,9 @@ INSTANTIATE_TEST_SUITE_P(
                     FederatedCase{"feddyn_bn",
                                   {"federated.algorithm=feddyn", "federated.mu=0.1",
                                    "federated.weighting=uniform", "federated.local_norms=true"}},
+                    FederatedCase{"fedbuff",
+                                  {"federated.algorithm=fedbuff", "federated.buffer_size=3",
+                                   "federated.speed_sigma=1", "federated.dropout=0.1", "model.norm=batch"}},
                     FederatedCase{"top_k", {"federated.compression=top_k", "federated.top_k=0.1"}},
                     FederatedCase{"median",
                                   {"federated.aggregation=median", "federated.attack=sign_flip",
@@ -101,6 +107,83 @@ TEST_F(FederatedRunTest, StopsOnRequestAndTheSameCommandGoesOn) {
   train_well("cut", changes, 2);
   EXPECT_EQ(events("cut", "round").size(), 60u);
   EXPECT_EQ(events("cut", "run_start").size(), 2u);
+}
+
+// Killed amid rounds and writes, with rows of clients on disk.
+TEST_F(FederatedRunTest, AKilledRunGoesOnToTheSameBits) {
+  const Words changes =
+      federated({"federated.algorithm=scaffold", "federated.rounds=40", "federated.client_state_mib=0.05",
+                 "federated.eval_every_rounds=0", "checkpoint.keep=2"});
+  train_well("whole", changes);
+  auto process = start(train("killed", changes));
+  ASSERT_TRUE(reaches_checkpoint(process, "killed"));
+  process.send(SIGKILL);
+  EXPECT_NE(process.wait().code, 0);
+  const auto last = last_checkpoint("killed");
+  EXPECT_LT(last, 40);
+  train_well("killed", changes);
+  EXPECT_TRUE(read("killed/model.safetensors") == read("whole/model.safetensors")) << "cut at " << last;
+  EXPECT_EQ(events("killed", "round").size(), 40u);
+  EXPECT_FALSE(std::filesystem::exists(path("killed/client_state")));
+}
+
+TEST_F(FederatedRunTest, ACheckpointThatCannotBeWrittenEndsTheRunOnlyIfSoConfigured) {
+  for (const bool stops : {false, true}) {
+    const std::string run = stops ? "stop" : "continue";
+    const Words changes = federated({"federated.rounds=2000", "federated.eval_every_rounds=0",
+                                     "checkpoint.keep=2", cat("checkpoint.on_error=", run)});
+    auto process = start(train(run, changes));
+    ASSERT_TRUE(reaches_checkpoint(process, run));
+    std::filesystem::rename(path(run), path(run + ".moved"));
+    if (!stops) {  // it goes on, and is asked to stop once it has noticed
+      const auto failed = [&] {
+        const auto all = events(run + ".moved", "checkpoint");
+        return std::count_if(all.begin(), all.end(),
+                             [](const Json& each) { return each.at("written") == false; });
+      };
+      for (int i = 0; i < 600 && process.is_running() && failed() < 2; ++i) usleep(50'000);
+      EXPECT_GE(failed(), 2);
+      process.send(SIGUSR1);
+    }
+    const auto result = process.wait();
+    EXPECT_EQ(result.code, 1) << result.text();
+    EXPECT_NE(result.err.find("the checkpoint of round "), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("was deleted or moved"), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("training goes on") != std::string::npos, !stops) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(path(run)));
+    EXPECT_EQ(call({"eval", run + ".moved"}).code, 0);
+  }
+}
+
+TEST_F(FederatedRunTest, DryRunTellsClientsTrafficAndCostAndTouchesNothing) {
+  const auto says = [&](const Words& changes, const std::vector<std::string>& parts) {
+    Words words = train("run", changes);
+    words.push_back("--dry-run=2");
+    words.push_back("data.root=nowhere");
+    const auto result = call(words);
+    EXPECT_EQ(result.code, 0) << result.text();
+    for (const auto& part : parts) {
+      EXPECT_NE(result.out.find(part), std::string::npos) << part << " is not in\n" << result.out;
+    }
+  };
+  const Words pfl = {"run.mode=federated",     "model.name=pfl_cnn",  "model.width=0",
+                     "federated.clients=1000", "federated.cohort=50", "federated.client_samples=50",
+                     "train.global_batch=10"};
+  says(pfl, {"parameters      1626442", "1000 (iid), images of each 50\n", "50 a round (uniform)",
+             "5 of a client, batch 10; 250 in the first round", "client state    none",
+             "310.2 MiB down and 310.2 MiB up in the first round; of a client 6.2 MiB and 6.2 MiB",
+             "2: at most 1250 images on one in the first round, 0 % of their time idle"});
+  says(pfl + Words{"federated.algorithm=scaffold"},
+       {"of a client 12.4 MiB and 12.4 MiB", "client state    6.2 MiB per client that has taken part"});
+  says(pfl + Words{"federated.algorithm=fedbuff", "federated.buffer_size=8"},
+       {"50 in flight, 8 updates make a server step", "older weights", "40 in the first server step"});
+  says(pfl + Words{"federated.client_samples=0", "federated.partition=dirichlet_class",
+                   "federated.clients=20", "federated.cohort=4"},
+       {"(least, median, most); taking all classes as equally large"});
+  says(pfl + Words{"federated.partition=file", "federated.partition_file=nowhere.txt",
+                   "federated.client_samples=0"},
+       {"images of each 50; taken as equal: partition_file is not read"});
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
 }
 
 TEST_F(FederatedRunTest, RecordsAndSummarySpeakOfRounds) {

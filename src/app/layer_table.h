@@ -1,0 +1,36 @@
+// What `--dry-run` says of a model: its layers and their cost.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <ostream>
+#include <string>
+
+#include "model/factory.h"
+
+namespace rn::app {
+
+inline constexpr int kDryRunSide = 32;     // of the images: CIFAR-10's, since no data is read
+inline constexpr int kDryRunClasses = 10;  // likewise
+
+struct ModelCost {
+  std::int64_t parameters = 0;
+  std::int64_t forward_flops = 0;  // of one image
+  std::int64_t activations = 0;    // elements of all layers' outputs, of one image
+
+  // Forward and backward; the gradients of input and of weights cost as much as a forward pass each.
+  double training_flops() const { return 3.0 * static_cast<double>(forward_flops); }
+};
+
+// Prints a line per layer and returns the sums.
+ModelCost print_layers(model::Network& net, std::ostream& out);
+
+// printf's formats, for lines of at most 255 characters.
+template <typename... Values>
+std::string format_line(const char* format, Values... values) {
+  char buffer[256];
+  std::snprintf(buffer, sizeof buffer, format, values...);
+  return buffer;
+}
+
+}  // namespace rn::app
