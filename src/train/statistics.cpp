@@ -59,4 +59,12 @@ void reestimate_statistics(model::Network& net, model::FlatParameters& params, c
   swa.statistics.copy_(total.div_(static_cast<double>(covered)));
 }
 
+std::string non_finite_statistic(const model::FlatParameters& params, const torch::Tensor& values) {
+  const torch::Tensor finite = values.detach().to(torch::kCPU).isfinite();
+  for (const auto& entry : params.statistic_entries()) {
+    if (!finite.narrow(0, entry.offset, entry.numel).all().item<bool>()) return entry.name;
+  }
+  return {};
+}
+
 }  // namespace rn::train

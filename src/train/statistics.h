@@ -1,8 +1,9 @@
-// Re-estimation of norm statistics for averaged weights.
+// Norm statistics: re-estimation for averaged weights, and which of them are not finite.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "core/communicator.h"
 #include "data/dataset.h"
@@ -33,5 +34,9 @@ struct EstimationSetup {
 void reestimate_statistics(model::Network& net, model::FlatParameters& params, const data::ImageSet& images,
                            StepPlan& plan, std::int64_t total_steps, const EstimationSetup& setup,
                            Communicator& communicator, Swa& swa);
+
+// The name of the first running statistic in `values` (shaped like params.statistics) with a number that is
+// not finite, e.g. "layer1.0.bn1.running_var"; empty: all are finite.
+std::string non_finite_statistic(const model::FlatParameters& params, const torch::Tensor& values);
 
 }  // namespace rn::train

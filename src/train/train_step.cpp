@@ -91,7 +91,7 @@ Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, double lr
     params_.gradient.mul_((options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   }
   optimizer_.step(lr, found_inf);  // skips on the device where the gradient is not finite
-  apply_statistics(global_count, found_inf);
+  ballot.statistics_sum = apply_statistics(global_count, found_inf);
   scaler_.update(found_inf);
   ballot.found_inf = found_inf;
   ballot.grad_norm = norm;
@@ -207,12 +207,16 @@ void TrainStep::forward_backward(const Batch& batch, std::int64_t global_count, 
   ballot.count += batch.count;
 }
 
-// As the weights, the running statistics of a step that is not finite stay as they were.
-void TrainStep::apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf) {
-  if (!statistics_sum_.defined()) return;
+// As the weights, the running statistics of a step that is not finite stay as they were. A layer's own may be
+// not finite although the gradient is: a variance that overflows makes its outputs zero. They are stored
+// then, for the vote's reader to find the layer; the run ends there. Returns the ballot's statistics_sum: one
+// pass over a few thousand numbers.
+torch::Tensor TrainStep::apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf) {
+  if (!statistics_sum_.defined()) return {};
   const auto next = params_.statistics * (1.0 - model::kNormMomentum) +
                     statistics_sum_ * (model::kNormMomentum / static_cast<double>(global_count));
   params_.statistics.copy_(torch::where(found_inf.ne(0), params_.statistics, next));
+  return params_.statistics.sum(torch::kFloat64);
 }
 
 }  // namespace rn::train

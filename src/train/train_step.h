@@ -62,7 +62,7 @@ class TrainStep {
   void forward_backward(const Batch& batch, std::int64_t global_count, Ballot& ballot);
   void start_statistics();
   void trace_collectives();
-  void apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf);
+  torch::Tensor apply_statistics(std::int64_t global_count, const torch::Tensor& found_inf);
 
   model::Network& net_;
   model::FlatParameters& params_;

@@ -185,6 +185,18 @@ std::optional<VoteResult> Trainer::start_vote(std::int64_t step, const Ballot& b
   return vote_.start(step, ballot);
 }
 
+// Collective.
+void Trainer::throw_non_finite(const VoteResult& result, const std::string& what) {
+  session_.board().begin_step(result.step + 1);  // a vote is read late: the report names the culprit
+  throw NonFiniteError(cat("step ", result.step + 1, ": the ", what, " is not finite (loss ",
+                           number_text(result.loss_sum / static_cast<double>(result.count)),
+                           ", gradient norm ", number_text(result.grad_norm), "). ",
+                           result.found_inf ? "This step changed no weights. " : "",
+                           "Lower optimizer.lr, add schedule.warmup_epochs or train.clip_norm; ",
+                           checkpointer_.last() ? "the last checkpoint is from before this step."
+                                                : "the run has no checkpoint yet."));
+}
+
 void Trainer::account(const VoteResult& result) {
   Progress& progress = state_.progress;
   if (result.ran) {
@@ -195,15 +207,10 @@ void Trainer::account(const VoteResult& result) {
       state_.scaler.scale.item<double>() >= kSmallestLossScale) {
     ++progress.skipped_steps;  // dynamic loss scaling at work: the update was skipped, the scale lowered
   } else if (result.found_inf || !std::isfinite(result.loss_sum)) {
-    session_.board().begin_step(result.step + 1);  // a vote is read late: the report names the culprit
-    throw NonFiniteError(cat("step ", result.step + 1, ": the ",
-                             std::isfinite(result.loss_sum) ? "gradient" : "loss", " is not finite (loss ",
-                             number_text(result.loss_sum / static_cast<double>(result.count)),
-                             ", gradient norm ", number_text(result.grad_norm),
-                             "). This step changed no weights. Lower optimizer.lr, add "
-                             "schedule.warmup_epochs or train.clip_norm; ",
-                             checkpointer_.last() ? "the last checkpoint is from before this step."
-                                                  : "the run has no checkpoint yet."));
+    throw_non_finite(result, std::isfinite(result.loss_sum) ? "gradient" : "loss");
+  } else if (!result.statistics_finite) {
+    const std::string name = non_finite_statistic(state_.params, state_.params.statistics);
+    throw_non_finite(result, cat("running statistic ", name.empty() ? "of a layer on rank 0" : name));
   }
   progress.epoch_loss_sum += result.loss_sum;
   progress.epoch_correct += result.correct;
@@ -310,12 +317,12 @@ void Trainer::check_replicas() {
   const report::TraceSpan span(&trace_, "replica check");
   const auto difference = find_replica_difference(state_, session_.host());
   if (!difference) return;
+  const auto last = checkpointer_.last();  // collective: all ranks say the same
   const auto& culprits = difference->ranks;
   const auto rank = static_cast<std::size_t>(session_.host().rank());
   if (!culprits.empty() && std::find(culprits.begin(), culprits.end(), rank) == culprits.end()) {
     std::this_thread::sleep_for(kCulpritFirst);
   }
-  const auto last = checkpointer_.last();
   throw ReplicaError(
       cat("the replicas differ after step ", state_.progress.step, ": ", difference->message,
           ". A bit was flipped in memory, or the machines compute differently; if it comes again on the same "
@@ -392,6 +399,12 @@ ExitCode Trainer::finish() {
          options_.swa.bn_images, options_.step.strict ? options_.step.accumulate : 0,
          [this] { session_.board().enter(dist::Phase::kEval); }},
         session_.communicator(), *state_.swa);
+    const std::string bad = non_finite_statistic(state_.params, state_.swa->statistics);
+    if (!bad.empty()) {
+      throw NonFiniteError(cat("the running statistic ", bad,
+                               ", estimated anew for the averaged weights (swa), is not finite. The last "
+                               "checkpoint is from before; start SWA later or with a lower swa.lr."));
+    }
   }
   evaluate_all(/*final=*/true);
   const Monitor monitor(options_.checkpoint.monitor, dataset_.val.size > 0);

@@ -69,6 +69,7 @@ class Trainer {
   void update_averages(std::int64_t step);
   std::optional<VoteResult> start_vote(std::int64_t step, const Ballot& ballot);
   void account(const VoteResult& result);
+  [[noreturn]] void throw_non_finite(const VoteResult& result, const std::string& what);
   void finish_epoch();
   void evaluate_all(bool final);
   void agree_on_stop();

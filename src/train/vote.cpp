@@ -3,12 +3,14 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <cmath>
+
 #include "core/error.h"
 
 namespace rn::train {
 namespace {
 
-enum Field { kLossSum, kCorrect, kCount, kFoundInf, kGradNorm, kStop1, kStop2, kStop3, kFields };
+enum Field { kLossSum, kCorrect, kCount, kFoundInf, kGradNorm, kStatistics, kStop1, kStop2, kStop3, kFields };
 constexpr std::int64_t kStopReasons = kFields - kStop1;
 
 }  // namespace
@@ -36,6 +38,7 @@ std::optional<VoteResult> Vote::start(std::int64_t step, const Ballot& ballot) {
   if (communicator_.rank() == 0) {  // alike on all ranks: one of them brings it
     if (ballot.found_inf.defined()) values[kFoundInf].copy_(ballot.found_inf[0]);
     if (ballot.grad_norm.defined()) values[kGradNorm].copy_(ballot.grad_norm);
+    if (ballot.statistics_sum.defined()) values[kStatistics].copy_(ballot.statistics_sum);
   }
   RN_CHECK(ballot.stop_reason >= 0 && ballot.stop_reason <= kStopReasons);
   if (ballot.stop_reason > 0) values[kStop1 + ballot.stop_reason - 1].fill_(1.0);
@@ -74,6 +77,7 @@ VoteResult Vote::read(Slot& slot) {
   result.count = static_cast<std::int64_t>(values[kCount]);
   result.found_inf = values[kFoundInf] != 0;
   result.grad_norm = values[kGradNorm];
+  result.statistics_finite = std::isfinite(values[kStatistics]);
   for (int reason = 1; reason <= kStopReasons; ++reason) {
     if (values[kStop1 + reason - 1] > 0) result.stop_reason = reason;  // later reasons are more urgent
   }

@@ -25,7 +25,10 @@ struct Ballot {
   std::int64_t count = 0;   // this rank's samples
   torch::Tensor found_inf;  // float32 [1] on the device: alike on all ranks, so counted once
   torch::Tensor grad_norm;  // float32 scalar on the device: alike on all ranks
-  int stop_reason = 0;      // dist::StopReason
+  // float64 scalar on the device, alike on all ranks: the sum of the running statistics after the step,
+  // finite only if all of them are. Undefined without any.
+  torch::Tensor statistics_sum;
+  int stop_reason = 0;  // dist::StopReason
 };
 
 // What all ranks read.
@@ -36,6 +39,7 @@ struct VoteResult {
   std::int64_t count = 0;
   double grad_norm = 0;
   bool found_inf = false;
+  bool statistics_finite = true;
   int stop_reason = 0;          // the most urgent one asked for by any rank; 0: none
   std::optional<TimeSpan> ran;  // see Work::wait
 };

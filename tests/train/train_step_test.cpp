@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "dist/single_communicator.h"
+#include "train/statistics.h"
 #include "train_testing.h"
 
 namespace rn::train {
@@ -100,6 +102,28 @@ TEST(TrainStepTest, AGradientThatIsNotFiniteLeavesEveryBitAsItWas) {
     EXPECT_TRUE(same_bits(rig.optimizer.momentum, momentum));
     EXPECT_TRUE(same_bits(rig.params.statistics, statistics));
     EXPECT_EQ(scaler.scale.item<float>(), precision == Precision::kFP16 ? 32768.0F : 1.0F);
+  }
+}
+
+TEST(TrainStepTest, ARunningStatisticThatIsNotFiniteIsBroughtToTheVoteAndCanBeNamed) {
+  const auto images = testing::random_images(6, 4);
+  dist::SingleCommunicator single;
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    auto options = plain_sgd();
+    options.dtype = torch::kFloat32;
+    Rig rig(single, images, options, same_six());
+    Ballot ballot = rig.step.run(rig.batches, 6, 0.1);
+    EXPECT_TRUE(std::isfinite(ballot.statistics_sum.item<double>()));
+    EXPECT_EQ(non_finite_statistic(rig.params, rig.params.statistics), "");
+    const auto& entries = rig.params.statistic_entries();
+    const auto& entry = entries[entries.size() / 2];
+    rig.params.view(rig.params.statistics, entry)[1] = bad;  // no training step reads it
+    ballot = rig.step.run(rig.batches, 6, 0.1);
+    EXPECT_EQ(ballot.found_inf.item<float>(), 0.0F);
+    EXPECT_EQ(non_finite_statistic(rig.params, rig.params.statistics), entry.name);
+    Vote vote(single, torch::kCPU);
+    vote.start(0, ballot);
+    EXPECT_FALSE(vote.drain()->statistics_finite);
   }
 }
 
