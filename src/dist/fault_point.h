@@ -10,7 +10,8 @@
 //   throw throw_data throw_memory throw_numbers  exceptions: std::runtime_error, exit codes 4, 1 and 5
 //   hang                                         for ever; `slow` for X seconds, every time
 //   flip nan                                     of an all_reduce of 2 KiB or more: a bit of this rank's
-//                                                result; its contribution's first number
+//                                                result; its contribution's first number. At the point
+//                                                `copy` (rank 0): a bit of a checkpoint's copy of the state
 // Compiled into builds with tests only; elsewhere (no_fault_point.cpp) RN_FAULT means nothing.
 #pragma once
 

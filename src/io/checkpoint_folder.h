@@ -6,14 +6,16 @@
 // The manifest lists each file's size and hash, the run's values (step, epoch, ...) and ends with its own
 // hash; a folder without a manifest is not a checkpoint. Publishing: write into a temporary folder beside it,
 // fsync each file, fsync the folder, read all of it back and compare it with the hashes of what was in
-// memory, rename, fsync the parent, then move the link; so an older checkpoint goes only after a newer one
-// was seen to be good. Every opener verifies all hashes, so a damaged checkpoint is an error that names the
-// file, never silently something else. One process writes (it holds the run's lock), any number may read. The
-// class has no state but the disk's: one thread at a time may change the folder; const members may be called
-// meanwhile by others, and find the old or the new.
+// memory (of what was copied and, where they are known, of what it was copied from), rename, fsync the
+// parent, then move the link; so an older checkpoint goes only after a newer one was seen to be good. Every
+// opener verifies all hashes, so a damaged checkpoint is an error that names the file, never silently
+// something else. One process writes (it holds the run's lock), any number may read. The class has no state
+// but the disk's: one thread at a time may change the folder; const members may be called meanwhile by
+// others, and find the old or the new.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -25,10 +27,21 @@
 
 namespace rn::io {
 
+// What a tensor's values hashed to in the memory that they were copied from, before the copy.
+struct SourceHash {
+  std::uint64_t hash = 0;        // core/tensor_hash.h
+  std::uint64_t first_word = 0;  // the number that the hash gave their first word
+  bool channels_last = false;    // [N, C, H, W] lay there as [N, H, W, C]
+};
+
+// Whether `tensor` holds the values that `source` tells of.
+bool has_source_hash(const TensorView& tensor, const SourceHash& source);
+
 // One file of a checkpoint, e.g. {"optimizer.safetensors", {momentum tensors}}.
 struct CheckpointFile {
   std::string name;
   std::vector<TensorView> tensors;
+  std::map<std::string, SourceHash> sources = {};  // by tensor; without one, a tensor counts as it is here
 };
 
 struct LoadedCheckpoint {

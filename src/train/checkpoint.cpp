@@ -2,11 +2,14 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
+#include "core/tensor_hash.h"
 #include "io/atomic_file.h"
 #include "model/safetensors_weights.h"
 #include "model/tensor_dtype.h"
+#include "train/storage_hash.h"
 
 namespace rn::train {
 namespace {
@@ -33,17 +36,24 @@ class SnapshotVisitor : public StateVisitor {
   SnapshotVisitor(model::FlatParameters& params, StateSnapshot& out) : params_(params), out_(out) {}
 
   void storage(const std::string& file, const std::string& prefix, torch::Tensor& values) override {
-    for (const FlatEntry& entry : params_.layout().entries()) {
-      add_copy(params_.view(values, entry), prefix + entry.spec.name, out_.tensors, open(file));
+    const auto hashes = entry_hashes(params_.layout(), values);
+    const auto& entries = params_.layout().entries();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const torch::Tensor view = params_.view(values, entries[i]);
+      const auto first_byte = entries[i].offset * static_cast<std::int64_t>(values.element_size());
+      const bool reordered = !view.is_contiguous();
+      RN_CHECK(!reordered || view.is_contiguous(torch::MemoryFormat::ChannelsLast), entries[i].spec.name);
+      add(file, prefix + entries[i].spec.name, view,
+          {hashes[i], static_cast<std::uint64_t>(first_byte) / sizeof(std::uint64_t), reordered});
     }
   }
   void statistics(const std::string& file, const std::string& prefix, torch::Tensor& values) override {
     for (const auto& entry : params_.statistic_entries()) {
-      add_copy(values.narrow(0, entry.offset, entry.numel), prefix + entry.name, out_.tensors, open(file));
+      tensor(file, prefix + entry.name, values.narrow(0, entry.offset, entry.numel));
     }
   }
   void tensor(const std::string& file, const std::string& name, torch::Tensor& value) override {
-    add_copy(value, name, out_.tensors, open(file));
+    tensor(file, name, std::as_const(value));
   }
   void value(const std::string& name, std::int64_t& value) override { out_.values[name] = value; }
   void value(const std::string& name, double& value) override {
@@ -52,12 +62,23 @@ class SnapshotVisitor : public StateVisitor {
   }
 
  private:
+  void tensor(const std::string& file, const std::string& name, const torch::Tensor& value) {
+    const torch::Tensor host = value.detach().to(torch::kCPU).contiguous();  // as a rule where it lies
+    add(file, name, value,
+        {tensor_hash({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}), 0, false});
+  }
+  void add(const std::string& file, const std::string& name, const torch::Tensor& values,
+           const io::SourceHash& source) {
+    io::CheckpointFile& target = open(file);
+    add_copy(values, name, out_.tensors, target);
+    target.sources[name] = source;
+  }
   io::CheckpointFile& open(const std::string& file) {
     const std::string name = file + ".safetensors";
     for (auto& known : out_.files) {
       if (known.name == name) return known;
     }
-    out_.files.push_back({name, {}});
+    out_.files.push_back({name, {}, {}});
     return out_.files.back();
   }
 

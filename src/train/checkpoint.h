@@ -21,7 +21,8 @@ struct StateSnapshot {
   nlohmann::json values;
 };
 
-// Copies the state to the host.
+// Copies the state to the host. Tensors are hashed where they lie before they are copied, so that a
+// checkpoint written from the copy is published only if it holds the state's own bits.
 StateSnapshot take_snapshot(RunState& state);
 
 // Fills the state from a checkpoint. Throws DataError that names the file and the tensor that is missing, of

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/timer.h"
+#include "dist/fault_point.h"
 #include "train/checkpoint.h"
 
 namespace rn::train {
@@ -63,6 +64,10 @@ void Checkpointer::start_write(MoreFiles more) {
     if (options_.check_run_folder) options_.check_run_folder();
     auto snapshot = std::make_shared<StateSnapshot>(take_snapshot(state_));
     snapshot->values["identity"] = options_.identity;
+    for (const torch::Tensor& copy : snapshot->tensors) {
+      const std::span bytes(static_cast<std::byte*>(copy.data_ptr()), copy.nbytes());
+      dist::fault_point_data(dist::FaultData::kResult, "copy", host_.rank(), step, bytes, DType::kU8);
+    }
     auto files = snapshot->files;
     files.insert(files.end(), more.files.begin(), more.files.end());
     const auto memory =
@@ -140,8 +145,13 @@ void Checkpointer::account(const io::CheckpointOutcome& outcome, Must must) {
 }
 
 std::optional<std::int64_t> Checkpointer::last() {
-  if (writer_.in_flight()) ended_ = writer_.wait();
-  return folder_.last();
+  std::int64_t step = -1;
+  if (is_main()) {
+    if (writer_.in_flight()) ended_ = writer_.wait();
+    step = folder_.last().value_or(-1);
+  }
+  host_.broadcast(bytes_of(std::span(&step, 1)), /*root=*/0).wait();
+  return step < 0 ? std::nullopt : std::optional(step);
 }
 
 nlohmann::json Checkpointer::totals_json(double run_seconds) const {

@@ -76,7 +76,7 @@ class Checkpointer {
   // Rank 0, every step, not collective: reports a write that has ended meanwhile. Throws as save() does.
   void poll();
 
-  // Not collective. The newest checkpoint on disk, the one in flight included; for messages.
+  // Waits for the write in flight, if any. The newest checkpoint on disk, alike on all ranks; for messages.
   std::optional<std::int64_t> last();
 
   const CheckpointTotals& totals() const { return totals_; }

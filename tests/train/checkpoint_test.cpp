@@ -118,6 +118,29 @@ TEST_F(CheckpointTest, TheSnapshotIsACopyThatLaterStepsDoNotChange) {
       same_bits(contents(other.state).at("optimizer/loss_scale"), expected.at("optimizer/loss_scale")));
 }
 
+// Of every tensor of the state, in every file: weights in channels-last order among them.
+TEST_F(CheckpointTest, ABitThatFlipsInTheCopyIsFoundAndTheOlderCheckpointStays) {
+  Sample sample(1);
+  save(sample.state);
+  sample.state.progress.step = 202;
+  for (std::size_t i = 0; i < take_snapshot(sample.state).tensors.size(); ++i) {
+    const auto snapshot = take_snapshot(sample.state);
+    const torch::Tensor& copy = snapshot.tensors[i];
+    auto* bytes = static_cast<std::uint8_t*>(copy.data_ptr());
+    bytes[i % copy.nbytes()] ^= static_cast<std::uint8_t>(1U << (i % 8));
+    try {
+      folder_.save(202, snapshot.files, snapshot.values);
+      ADD_FAILURE() << "tensor " << i << " was saved with another bit";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kFailure);
+      expect_mentions(error.what(), {".safetensors: ", "before it was copied"});
+    }
+    EXPECT_EQ(folder_.last(), 101);
+  }
+  save(sample.state);
+  EXPECT_EQ(folder_.last(), 202);
+}
+
 TEST_F(CheckpointTest, RestoresIntoAnotherCutOfBuckets) {
   Sample sample(1);
   save(sample.state);

@@ -19,6 +19,14 @@ TEST(CheckpointerMpiTest, RankZeroAloneWrites) {
   EXPECT_EQ(run.checkpointer.totals().written, main ? 1 : 0);
 }
 
+TEST(CheckpointerMpiTest, AllRanksKnowTheSameLastCheckpoint) {
+  CheckpointedRun run(communicator());
+  EXPECT_FALSE(run.checkpointer.last());
+  run.checkpointer.save();
+  EXPECT_EQ(run.checkpointer.last(), 100) << "rank 0's disk has it, the others' have nothing";
+  run.checkpointer.settle();
+}
+
 TEST(CheckpointerMpiTest, EveryRankTakesBackABestThatRankZeroCouldNotWrite) {
   CheckpointedRun run(communicator());
   const Progress& progress = run.sample.state.progress;
