@@ -2,12 +2,13 @@
 """Runs the libFuzzer programs of tests/fuzz and measures the line coverage of the readers.
 
 usage: fuzz.py [--build DIR] --runs N [TARGET...]      fuzz (all targets, or those); exit 1 where one finds something
-       fuzz.py [--build DIR] --coverage [--table FILE] [TARGET...]     of both corpora; exit 1 below 95 % of the lines
+       fuzz.py [--build DIR] --coverage [--log FILE] [TARGET...]     of both corpora; exit 1 below 95 % of the lines
        fuzz.py --list
 
 DIR (default build-fuzz) is a build with -DRN_FUZZ=ON: cmake --preset cpu-fuzz && cmake --build --preset cpu-fuzz.
 New inputs go to DIR/corpus/TARGET, findings to DIR/findings/TARGET: give such a file to DIR/bin/TARGET_fuzzer to see
-it again, and add it to tests/fuzz/corpus/TARGET with the fix, where the test suite eats it from then on.
+it again, and add it to tests/fuzz/corpus/TARGET with the fix, where the test suite eats it from then on. FILE gets a line
+of JSON per target for tools/reliability_tables.py.
 """
 import argparse
 import json
@@ -120,24 +121,22 @@ def left_out_lines(path):
     return skipped
 
 
-def coverage(build, targets, table):
-    rows, good = [], True
+def coverage(build, targets, log):
+    lines, good = [], True
     for target in targets:
-        sources = TARGETS[target][1]
         covered, total, missed = line_coverage(build, target)
         percent = 100.0 * covered / total
-        good &= percent >= GOAL_PERCENT
+        passed = percent >= GOAL_PERCENT
         record = build / f"fuzz-{target}.json"
         run = json.loads(record.read_text()) if record.exists() else {"runs": 0, "seconds": 0, "peak_mb": None}
-        rows.append(f"| `{target}` | {', '.join(pathlib.Path(s).name for s in sources)} | {run['runs']:,} | "
-                    f"{run['seconds']:.0f} s | {run['peak_mb'] or '-'} MB | {covered} of {total} | {percent:.1f} % |")
-        if missed:
-            print(f"{target}: not reached: {' '.join(missed)}")
-    text = "\n".join(["| Target | Reader | Runs | Time | Peak memory | Lines run | Coverage |",
-                      "| --- | --- | --- | --- | --- | --- | --- |", *rows]) + "\n"
-    print(text)
-    if table:
-        pathlib.Path(table).write_text(text)
+        passed &= not run.pop("found", False)
+        good &= passed
+        print(f"{target}: {run['runs']:,} runs, {covered} of {total} lines, {percent:.1f} %"
+              + (f"; not reached: {' '.join(missed)}" if missed else ""))
+        lines.append(json.dumps({"target": target, "sources": TARGETS[target][1], **run, "lines_run": covered,
+                                 "lines": total, "passed": passed}) + "\n")
+    if log:
+        pathlib.Path(log).write_text("".join(lines))
     return good
 
 
@@ -146,7 +145,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build-fuzz")
     parser.add_argument("--runs", type=int)
     parser.add_argument("--coverage", action="store_true")
-    parser.add_argument("--table")
+    parser.add_argument("--log")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
     arguments = parser.parse_args()
@@ -158,7 +157,7 @@ def main():
     if arguments.runs:
         good = all([fuzz(arguments.build, target, arguments.runs) for target in targets])
     if arguments.coverage:
-        good &= coverage(arguments.build, targets, arguments.table)
+        good &= coverage(arguments.build, targets, arguments.log)
     return 0 if good else 1
 
 

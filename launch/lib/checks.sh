@@ -61,15 +61,21 @@ static_checks() {
   fi
 }
 
-# test_build NAME PRESET FOLDER FLAVOUR [ctest options]: configures, builds and runs the tests of one build folder;
-# status 1: it did not build.
-test_build() {
+# build_for_tests NAME PRESET FOLDER: status 1: it did not build.
+build_for_tests() {
   local name=$1 preset=$2 folder=$3
-  shift 3
   say "building $name in ${folder#"$RN_ROOT/"} (log: ${RN_TEST_LOGS#"$RN_ROOT/"}/)"
   check "$name: configure" configure "$preset" "$folder" -D RN_BUILD_TESTS=ON || return 1
   # shellcheck disable=SC2086  # several targets
-  check "$name: build" build "$folder" ${RN_TEST_TARGETS:-} || return 1
+  check "$name: build" build "$folder" ${RN_TEST_TARGETS:-}
+}
+
+# test_build NAME PRESET FOLDER [ctest options]: configures, builds and runs the tests of one build folder; status 1: it
+# did not build.
+test_build() {
+  local folder=$3
+  build_for_tests "$1" "$2" "$3" || return 1
+  shift 3
   run_ctest "$folder" "$@"
 }
 
@@ -86,7 +92,7 @@ run_ctest() {
 }
 
 # fuzz_build RUNS: the readers under libFuzzer with the address and undefined behaviour sanitizers; a target counts as
-# one test. Skipped where clang 19 is missing and cannot be had. The table goes to build-fuzz/fuzzing.md.
+# one test. Skipped where clang 19 is missing and cannot be had.
 fuzz_build() {
   local folder=$RN_ROOT/build-fuzz target
   if ! have clang++-19 || ! have llvm-cov-19; then
@@ -103,22 +109,25 @@ fuzz_build() {
     check "fuzzing: $target, $1 runs" python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --runs "$1" "$target" || true
   done
   check 'fuzzing: line coverage of the readers' python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --coverage \
-    --table "$folder/fuzzing.md" || true
+    --log "$RN_TEST_LOGS/fuzzing.jsonl" || true
 }
 
-# all_faults FOLDER: what ctest leaves out of tests/faults, in parts that run side by side, and the table of
-# docs/reliability.md. The runs mostly wait for deadlines and for mpirun.
+# all_faults FOLDER: what ctest leaves out of tests/faults, in parts that run side by side, since the runs mostly wait for
+# deadlines and for mpirun; and the crash points of checkpoints.
 all_faults() {
   local parts=4 part log=$RN_TEST_LOGS/faults.jsonl
-  rm -f "$log"
   for ((part = 0; part < parts; ++part)); do
-    check "faults: part $((part + 1)) of $parts" env RN_FAULT_LOG="$log" GTEST_TOTAL_SHARDS=$parts \
+    check "faults: part $((part + 1)) of $parts" env RN_POINT_LOG="$log" GTEST_TOTAL_SHARDS=$parts \
       GTEST_SHARD_INDEX="$part" "$1/bin/faults_test" --gtest_filter='-Fast/*' &
   done
   wait
-  check 'faults: rn_dist' env RN_FAULT_LOG="$log" "$1/bin/app_faults_test" || true
-  check 'faults: docs/reliability.md' "$RN_ROOT/tools/fault_table.py" "$log" "$RN_ROOT/docs/reliability.md" || true
+  check 'faults: rn_dist' env RN_POINT_LOG="$log" "$1/bin/app_faults_test" || true
+  check 'faults: checkpoints' env RN_POINT_LOG="$RN_TEST_LOGS/crashes.jsonl" "$1/bin/io_test" \
+    --gtest_filter='*Checkpoint*' || true
 }
+
+# The tables of docs/reliability.md for which this run has left a log.
+reliability_tables() { check 'docs/reliability.md' python3 "$RN_ROOT/tools/reliability_tables.py" "$RN_TEST_LOGS" || true; }
 
 # all_cases NAME SCRIPT FOLDER PACKAGE...: every case of a script of tests/slurm or tests/hosts, with what it needs from
 # apt where that is to be had; else it says what is missing and skips.
@@ -128,7 +137,9 @@ all_cases() {
   if root_prefix >/dev/null && have apt-get; then
     dpkg --status "$@" >/dev/null 2>&1 || apt_install "$@" >/dev/null 2>&1 || true
   fi
-  for case in $("$script" list); do check "$name: ${case//_/ }" "$script" "$case" "$folder" || true; done
+  for case in $("$script" list); do
+    check "$name: ${case//_/ }" env RN_POINT_LOG="$RN_TEST_LOGS/$name.jsonl" "$script" "$case" "$folder" || true
+  done
 }
 
 # smoke NAME FOLDER: the built program starts, and trains a few steps on 1 and 2 ranks.

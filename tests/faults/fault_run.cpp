@@ -83,11 +83,4 @@ std::string flight_words(const std::string& run_dir) {
   return log ? dist::explain(*log) : std::string();
 }
 
-void log_point(const nlohmann::json& point) {
-  const char* path = std::getenv("RN_FAULT_LOG");
-  if (!path || !*path) return;
-  // One write of a short line: several test processes may append to one file.
-  std::ofstream(path, std::ios::app) << point.dump() + '\n';
-}
-
 }  // namespace rn::faults

@@ -29,7 +29,4 @@ std::vector<int> processes_of(const std::string& run_dir);
 // What `rn_dist doctor --flight` would say; empty where there is no record.
 std::string flight_words(const std::string& run_dir);
 
-// Appends a line of JSON to the file RN_FAULT_LOG names, if it does: the rows of docs/reliability.md.
-void log_point(const nlohmann::json& point);
-
 }  // namespace rn::faults

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "fault_case.h"
 #include "fault_run.h"
+#include "support/point_log.h"
 #include "support/temporary_directory.h"
 
 namespace rn::faults {
@@ -122,8 +123,7 @@ TEST_P(FaultTest, EndsAsTheContractSays) {
     expect_report(c, expected, run);
     expect_resumes(c.ranks, result);
   }
-  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  log_point({{"program", "small run"},
+  testing_support::log_point({{"program", "small run"},
              {"fault", c.fault},
              {"point", c.point},
              {"role", c.role()},
@@ -131,9 +131,7 @@ TEST_P(FaultTest, EndsAsTheContractSays) {
              {"code", expected.code},
              {"deadline", expected.seconds},
              {"seconds", run.seconds_after_fault},
-             {"resumed", expected.code != 0},
-             {"passed", !HasFailure()},
-             {"test", cat(test->test_suite_name(), ".", test->name())}});
+             {"resumed", expected.code != 0}});
 }
 
 std::string test_name(const testing::TestParamInfo<FaultCase>& info) { return name_of(info.param); }

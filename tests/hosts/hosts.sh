@@ -8,12 +8,28 @@
 #   host_address NAME
 #   pids_in_host NAME         all processes there
 #   hosts_down                ends all that runs there (for a trap on EXIT); the namespaces go with their last process
+#   seen TEXT...              what a case has shown, for the page; log_case SCRIPT CASE STATUS appends it and the time
+#                             to the file that RN_POINT_LOG names, if it does (tools/reliability_tables.py)
 
 RN_SKIP=77  # exit status of a test that this machine cannot run
 
 skip() {
   printf 'SKIPPED: %s\n' "$*"
   exit "$RN_SKIP"
+}
+
+seen_facts=()
+seen() {
+  printf 'seen: %s\n' "$*"
+  seen_facts+=("$*")
+}
+log_case() {
+  if [ -z "${RN_POINT_LOG:-}" ] || [ "$3" -eq "$RN_SKIP" ]; then return; fi
+  python3 -c '
+import json, sys
+script, case, status, seconds, *seen = sys.argv[1:]
+print(json.dumps({"script": script, "case": case, "passed": status == "0", "seconds": int(seconds), "seen": seen}))
+' "$1" "$2" "$3" "$SECONDS" ${seen_facts[@]+"${seen_facts[@]}"} >>"$RN_POINT_LOG"
 }
 
 # Where namespaces cannot be made there is nothing to test.

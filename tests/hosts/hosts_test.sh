@@ -4,6 +4,7 @@
 # RN_KEEP=1 keeps the folder with the run.
 #
 # Ends with 0 if the case holds, with 77 where this machine cannot run it. BUILD_DIR: with bin/rn_dist; default build.
+# shellcheck disable=SC2016  # Markdown in what a case has seen
 set -uo pipefail
 
 root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -116,6 +117,7 @@ case_a_run_on_one_host_listens_on_the_loopback_only() {
   kill -TERM "$launcher"
   wait "$launcher"
   expect test $? -eq 143
+  seen "rn_dist listens nowhere; mpirun's $(grep -c mpirun sockets) sockets are on 127.0.0.1 and ::1"
 }
 
 case_ranks_of_two_hosts_talk_over_tcp_and_train_as_on_one() {
@@ -126,7 +128,9 @@ case_ranks_of_two_hosts_talk_over_tcp_and_train_as_on_one() {
   expect grep -q '"hosts\?":' two/metrics.jsonl
   expect one_host 4
   # Four numbers summed as (a + b) + (c + d) here and ((a + b) + c) + d there.
-  expect python3 "$root/tests/hosts/compare_weights.py" two/model.safetensors one/model.safetensors 1e-5
+  expect python3 "$root/tests/hosts/compare_weights.py" two/model.safetensors one/model.safetensors 1e-5 >compared
+  seen "2 ranks on each host, Open MPI's log shows its TCP connections to the other"
+  seen "after 20 steps against 4 ranks on one host: $(cat compared) (another order of the sum)"
 }
 
 case_a_strict_run_of_two_hosts_gives_the_bits_of_one_host() {
@@ -135,6 +139,7 @@ case_a_strict_run_of_two_hosts_gives_the_bits_of_one_host() {
   expect two_hosts 4 run.deterministic=strict train.shards=4
   expect one_host 2 run.deterministic=strict train.shards=4
   expect same_bits
+  seen '`run.deterministic: strict`: 4 ranks on two hosts and 2 ranks on one give the same bytes'
 }
 
 case_one_rank_per_host_gives_the_bits_of_one_host() {
@@ -143,6 +148,7 @@ case_one_rank_per_host_gives_the_bits_of_one_host() {
   expect two_hosts 2
   expect one_host 2
   expect same_bits
+  seen 'the same bytes, strict or not: a sum of two'
 }
 
 case_a_slow_and_lossy_network_changes_no_bit() {
@@ -151,7 +157,8 @@ case_a_slow_and_lossy_network_changes_no_bit() {
   expect two_hosts 2
   expect one_host 2
   expect same_bits
-  end_relay
+  end_relay >counts
+  seen "20 ms each way, 1 % of the packets lost, 100 Mbit/s: done, the same bytes ($(tr '\n' ' ' <counts | sed 's/ $//'))"
 }
 
 case_a_cut_of_ten_seconds_is_survived() {
@@ -168,6 +175,7 @@ case_a_cut_of_ten_seconds_is_survived() {
   expect one_host 2
   expect same_bits
   end_relay
+  seen 'the run waits, goes on, and ends with the same bytes'
 }
 
 case_a_cut_for_good_ends_every_rank() {
@@ -183,13 +191,45 @@ case_a_cut_for_good_ends_every_rank() {
   until_true 60 no_rank_left
   cut=$((SECONDS - started))
   expect test -s "$scratch/two/failure.json"
+  # What the ranks across the cut do is known through the run folder: they wait too.
+  expect grep -q 'those of the other nodes wait too: the network between the nodes is cut' "$scratch/two/failure.json"
+  expect grep -q 'rank [0-3] on \(alpha\|beta\) (pid [0-9]*): phase .* waiting in ' two.out
+  expect_not grep -q 'last heard of' two.out
   until_true 30 not_running "$launcher"
   wait "$launcher"
   status=$?
   cat "$scratch/two/failure.json"
-  printf 'failure.json %s s, last rank %s s, launch/run %s s after the cut, exit %s\n' \
-    $(($(stat -c %Y "$scratch/two/failure.json") - cut_at)) "$cut" $((SECONDS - started)) "$status"
   [ "$status" -eq 7 ] || [ "$status" -eq 8 ] || fail "exit $status"
+  seen "\`failure.json\` $(($(stat -c %Y "$scratch/two/failure.json") - cut_at)) s after the cut (longest deadline 12 s, and 10 s)," \
+    'naming the collective and the network, with what the ranks of the other host were doing: their rows came through the' \
+    "run folder; the last rank of both hosts ended by its own watchdog after $cut s; \`launch/run\` ended mpirun, which waited" \
+    "for the other host, after $((SECONDS - started)) s: exit $status"
+}
+
+# Not a rank but its whole host stands still, its own watchdogs too: those of the other host must name it.
+case_a_host_that_is_stopped_is_named_by_the_other() {
+  local launcher status pids started
+  write_run 100000
+  join_hosts alpha beta
+  two_hosts 4 dist.init_deadline_seconds=12 dist.data_deadline_seconds=6 dist.step_deadline_seconds=6 \
+    dist.eval_deadline_seconds=6 dist.checkpoint_deadline_seconds=6 &
+  launcher=$!
+  until_true 60 has_step 10
+  mapfile -t pids < <(pids_in_host beta | grep -vx "${host_keeper[beta]}")
+  kill -STOP "${pids[@]}"
+  started=$SECONDS
+  until_true 60 test -s "$scratch/two/failure.json"
+  cat "$scratch/two/failure.json"
+  seen "\`failure.json\` by the other host $((SECONDS - started)) s after the stop (deadline 6 s):" \
+    "\"$(sed -n 's/^  "message": "\(.*\)",*$/\1/p' "$scratch/two/failure.json")\""
+  expect grep -q '"host": "beta"' "$scratch/two/failure.json"
+  expect grep -q '"message": "rank [23] on beta (pid [0-9]*) has not moved for .* in phase .*step' "$scratch/two/failure.json"
+  expect grep -q 'Its host was last heard of .* ago' "$scratch/two/failure.json"
+  until_true 60 not_running "$launcher"
+  wait "$launcher"
+  status=$?
+  expect test "$status" -eq 7
+  seen "exit $status"
 }
 not_running() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -208,6 +248,8 @@ case_a_host_that_dies_ends_the_run() {
   expect no_rank_left
   cat "$scratch/two/failure.json"
   expect test "$status" -eq 8
+  seen 'all processes of a host killed at once: exit 8 with a `failure.json` by `launch/run`, since mpirun ends the other' \
+    'ranks before they can know why'
 }
 
 cases() { compgen -A function case_ | sed 's/^case_//'; }
@@ -224,10 +266,12 @@ export TMPDIR=$scratch # Open MPI leaves its folders there when a host dies
 cd "$scratch" || exit
 relay=''
 clean_up() {
+  log_case tests/hosts/hosts_test.sh "$case" "$1"
   if [ -n "$relay" ]; then kill -KILL "$relay" && wait "$relay"; fi 2>/dev/null
   hosts_down
   [ -n "${RN_KEEP:-}" ] || rm -rf "$scratch"
 }
-trap clean_up EXIT
+case=$1
+trap 'clean_up $?' EXIT
 hosts_up "$scratch" alpha beta
-"case_$1"
+"case_$case"

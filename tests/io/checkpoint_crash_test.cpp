@@ -7,6 +7,7 @@
 #include "core/random.h"
 #include "io/checkpoint_scenarios.h"
 #include "support/memory_file_system.h"
+#include "support/point_log.h"
 
 namespace rn::io {
 namespace {
@@ -56,7 +57,7 @@ TEST_P(CheckpointCrashTest, AfterACrashAtAnyOperationTheOldOrTheNewOpensWhole) {
     ASSERT_LT(stop, 200u);
   }
   EXPECT_GT(replayed, 100u);
-  RecordProperty("points", static_cast<int>(replayed));
+  testing_support::log_point({{"points", replayed}});
 }
 
 // A second crash, while the next run cleans up after the first.
@@ -94,7 +95,7 @@ TEST_P(CheckpointCrashTest, ACrashDuringTheRecoveryIsNoWorse) {
     }
     if (!crashed) break;
   }
-  RecordProperty("points", replayed);
+  testing_support::log_point({{"points", replayed}});
 }
 
 enum class Fault { kFullFromHere, kReadOnlyFromHere, kOneFailure };
@@ -130,7 +131,7 @@ TEST_P(CheckpointCrashTest, AfterAFailureAtAnyOperationOlderCheckpointsAreValid)
       ASSERT_LT(stop, 200u);
     }
   }
-  RecordProperty("points", failures);
+  testing_support::log_point({{"points", failures}});
 }
 
 INSTANTIATE_TEST_SUITE_P(AllOperations, CheckpointCrashTest, testing::ValuesIn(scenarios()),

@@ -11,6 +11,7 @@
 
 #include "io/checkpoint_scenarios.h"
 #include "support/hooked_file_system.h"
+#include "support/point_log.h"
 #include "support/temporary_directory.h"
 
 namespace rn::io {
@@ -62,7 +63,7 @@ void kill_everywhere(const Scenario& scenario, const std::function<void(Checkpoi
     expect_usable(posix_file_system(), checkpoints);
   }
   EXPECT_GT(points, 2u);
-  testing::Test::RecordProperty("points", static_cast<int>(points));
+  testing_support::log_point({{"points", points}});
 }
 
 class CheckpointKillTest : public testing::TestWithParam<Scenario> {};

@@ -13,6 +13,7 @@
 #include "io/checkpoint_scenarios.h"
 #include "support/hooked_file_system.h"
 #include "support/memory_file_system.h"
+#include "support/point_log.h"
 #include "support/temporary_directory.h"
 
 namespace rn::io {
@@ -171,7 +172,7 @@ TEST_P(CheckpointWriterFaultTest, IsAnOutcomeThatLeavesOlderOnesAndLaterOnesWork
     ASSERT_LT(stop, 200u);
   }
   EXPECT_GT(failures, 10u);
-  RecordProperty("points", static_cast<int>(failures));
+  testing_support::log_point({{"points", failures}});
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -4,6 +4,7 @@
 #
 # Each case starts munged, slurmctld and two slurmd in a folder of its own and ends them. Ends with 0 if the case holds,
 # with 77 where this machine cannot run it (no root, no SLURM). BUILD_DIR: with bin/rn_dist; default build.
+# shellcheck disable=SC2016  # Markdown in what a case has seen
 set -uo pipefail
 
 root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -99,8 +100,8 @@ expect_bits_of_an_uninterrupted_run() {
   (cd "$root" && RN_MPIRUN_ARGS='' in_host n1 launch/run -n 2 "$scratch/run.yaml" run.dir="$scratch/whole") >whole.out 2>&1 ||
     fail "the uninterrupted run: $(tail -n 5 whole.out)"
   cmp "$scratch/run/model.safetensors" "$scratch/whole/model.safetensors" || fail 'the weights differ'
-  printf 'stopped at step %s, requeued, done at step %s; model.safetensors equals that of an uninterrupted run\n' \
-    "$stopped_at" "$last_step"
+  seen "checkpoint at step $stopped_at, requeued, done at step $last_step; \`model.safetensors\` byte for byte that of an" \
+    'uninterrupted run of 2 ranks on one host'
 }
 
 one_node=(--ntasks-per-node=2 --cpus-per-task=1)
@@ -112,6 +113,7 @@ case_time_limit_requeue_and_finish() {
   until_true 90 has_output 'USR1: passed on'
   until_true 60 restarted 1
   expect has_output 'exit 75'
+  seen '2 ranks by mpirun: USR1 before the limit, exit 75'
   ends_soon
   until_true 120 has_ended
   expect is_state COMPLETED
@@ -130,10 +132,17 @@ cancelled_with() {
   expect test "$(checkpoint_step)" -ge 20
   sleep 8 # longer than a requeued job waits
   expect is_state CANCELLED
-  printf 'cancelled with a checkpoint at step %s, exit 143, not requeued\n' "$(checkpoint_step)"
+  seen "checkpoint at step $(checkpoint_step), exit 143, CANCELLED, never started again"
 }
-case_scancel_leaves_a_checkpoint_and_is_not_requeued() { cancelled_with mpirun; }
-case_scancel_of_a_job_with_srun() { cancelled_with srun; }
+case_scancel_leaves_a_checkpoint_and_is_not_requeued() {
+  cancelled_with mpirun
+  seen 'SLURM sends TERM to every process of the job; mpirun, which would end the ranks for it within 2 s, runs with TERM blocked'
+}
+case_scancel_of_a_job_with_srun() {
+  cancelled_with srun
+  expect has_output 'forcing job termination'
+  seen 'srun says "forcing job termination", but the ranks have until `KillWait`'
+}
 
 case_a_node_set_down_requeues_the_job_which_goes_on_elsewhere() {
   local node
@@ -148,7 +157,7 @@ case_a_node_set_down_requeues_the_job_which_goes_on_elsewhere() {
   until_true 60 has_resumed
   slurm scancel "$job"
   until_true 40 has_ended
-  printf '%s set down, requeued, went on on %s\n' "$node" "$(job_field "$job" BatchHost)"
+  seen "\`scontrol update state=down\` for $node: requeued by SLURM, resumed on $(job_field "$job" BatchHost) from the checkpoint"
 }
 
 case_a_node_that_loses_power_requeues_the_job_which_goes_on_elsewhere() {
@@ -164,6 +173,8 @@ case_a_node_that_loses_power_requeues_the_job_which_goes_on_elsewhere() {
   until_true 120 has_ended
   expect is_state COMPLETED
   expect test "$(job_field "$job" BatchHost)" = n1
+  seen 'every process of the host killed at once, slurmd too: requeued after `SlurmdTimeout`, the lock of the dead processes on' \
+    'the run folder taken over'
   expect_bits_of_an_uninterrupted_run
 }
 
@@ -174,6 +185,7 @@ case_what_fails_for_good_is_not_requeued() {
   expect is_state FAILED
   expect test "$(job_field "$job" ExitCode)" = 4:0
   expect restarted 0
+  seen 'exit 4 (no data): FAILED with exit code 4:0, 0 restarts'
 }
 
 case_requeues_do_not_exceed_their_number() {
@@ -185,6 +197,7 @@ case_requeues_do_not_exceed_their_number() {
   expect restarted 0
   expect has_output 'not requeued: 0 requeues already'
   expect test "$(checkpoint_step)" -ge 1
+  seen "\`RN_MAX_REQUEUES=0\`: exit 75, FAILED, checkpoint of step $(checkpoint_step) kept, 0 restarts"
 }
 
 case_a_stop_before_the_end_without_any_signal() {
@@ -195,6 +208,7 @@ case_a_stop_before_the_end_without_any_signal() {
   expect has_output 'exit 75'
   expect_not has_output 'passed on'
   expect_not is_state TIMEOUT
+  seen "no signal at all: stopped before \`SLURM_JOB_END_TIME\` with a checkpoint of step $(checkpoint_step), exit 75, requeued"
   slurm scancel "$job"
 }
 
@@ -206,6 +220,7 @@ two_nodes_with() {
   slurm scancel --batch --signal=USR1 "$job"
   until_true 60 restarted 1
   expect has_output 'exit 75'
+  seen "a rank on each host, by $1: USR1, exit 75"
   ends_soon
   until_true 120 has_ended
   expect is_state COMPLETED
@@ -227,6 +242,7 @@ case_one_node_with_gpus_that_all_ranks_see() {
   done
   expect has_output 'srun .* --gpu-bind=none'
   expect cmp mpirun/model.safetensors srun/model.safetensors
+  seen '`one_node.sbatch` on nodes with made-up GPUs, by mpirun and by `srun --gpu-bind=none`: done, the same bytes'
 }
 
 case_a_sweep_runs_every_pair() {
@@ -242,7 +258,7 @@ case_a_sweep_runs_every_pair() {
     done
   done
   expect test "$(sha256sum "$sweep"/*/model.safetensors | cut -c1-64 | sort -u | wc -l)" -eq 4
-  printf '4 tasks, 4 runs, 4 different models\n'
+  seen 'array of 4 tasks over 2 learning rates and 2 seeds: 4 run folders, 4 different models'
 }
 case_a_federated_run_is_requeued() {
   options=("${one_node[@]}" --gpus-per-node=2 --time=10)
@@ -257,7 +273,8 @@ case_a_federated_run_is_requeued() {
   slurm scancel "$job"
   until_true 40 has_output 'exit 143'
   until_true 10 is_state CANCELLED
-  printf 'resumed after round %s\n' "$(grep -o '"resumed_from":[0-9]*' "$run_folder/metrics.jsonl" | tail -n 1 | cut -d: -f2)"
+  seen '`federated.sbatch`: USR1 between rounds, exit 75, requeued, resumed after round' \
+    "$(grep -o '"resumed_from":[0-9]*' "$run_folder/metrics.jsonl" | tail -n 1 | cut -d: -f2); scancel: exit 143"
 }
 
 case_a_task_of_a_sweep_is_requeued() {
@@ -272,7 +289,7 @@ case_a_task_of_a_sweep_is_requeued() {
   until_true 120 all_ended
   expect has_resumed
   expect test -s "$run_folder/model.safetensors"
-  printf 'task 3 stopped at step %s, requeued, done at step %s\n' "$stopped_at" "$last_step"
+  seen "one task of an array: USR1 at step $stopped_at, exit 75, requeued alone, resumed, done at step $last_step"
 }
 all_ended() { [ -z "$(slurm squeue --noheader)" ]; }
 
@@ -290,7 +307,8 @@ export TMPDIR=$scratch # Open MPI leaves its folders there when a host dies
 cd "$scratch" || exit
 run_folder=$scratch/run
 sweep=''
-trap 'cluster_down; rm -rf "$scratch" ${sweep:+"$sweep"}' EXIT
+case=$1
+trap 'log_case tests/slurm/slurm_test.sh "$case" $?; cluster_down; rm -rf "$scratch" ${sweep:+"$sweep"}' EXIT
 cluster_up "$scratch"
 write_run
-"case_$1"
+"case_$case"
