@@ -27,6 +27,7 @@ bool outside_identity(const std::string& key) {
                                               "data.root",
                                               "data.workers",
                                               "data.prefetch",
+                                              "data.on_device",
                                               "train.epochs",
                                               "train.max_steps",
                                               "train.accumulate_steps",

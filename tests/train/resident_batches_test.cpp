@@ -1,8 +1,8 @@
 // Batches from images that lie on the device, run here on the CPU: all but the launch of the kernel.
 #include "train/resident_batches.h"
 
-#include "data/data_fixtures.h"
 #include "train/step_plan.h"
+#include "train_testing.h"
 
 namespace rn::train {
 namespace {
@@ -15,7 +15,7 @@ class ResidentBatchesTest : public ::testing::Test {
   data::PrefetchLoader::Plan requests(int rank) { return plan.requests(rank, 0, kSteps); }
 
   static constexpr std::int64_t kSteps = 6;
-  const data::ImageSet images = data::testing::random_images(20, 7, 3, kSide, kSide);
+  const data::ImageSet images = testing::random_images(20, 7, kSide);
   const data::AugmentOptions augment{.crop_padding = 3, .cutout = 5};
   StepPlan plan{{images.size, /*global_batch=*/8, /*ranks=*/2, /*accumulate=*/2, /*drop_last=*/false},
                 /*seed=*/5,
