@@ -98,6 +98,26 @@ TEST_P(FloatConvolutionFunctionTest, HasTheSameBitsForAnyNumberOfThreads) {
   EXPECT_TRUE(together.bias.equal(alone.bias));
 }
 
+// So a rank's share of a batch, or a shard, changes no image's activations and gradients.
+TEST_P(FloatConvolutionFunctionTest, ComputesEachImageAlone) {
+  const auto& s = GetParam();
+  const auto convolve = [&](const torch::Tensor& x) {
+    return float_convolution(x, weight_, bias_, s.stride, s.padding, FloatActivation::kRelu);
+  };
+  const auto x = input_.clone().requires_grad_();
+  const auto whole = convolve(x);
+  const auto gradient = torch::autograd::grad({whole}, {x}, {torch::ones_like(whole)})[0];
+  for (std::int64_t image = 0; image < s.images; ++image) {
+    const auto one = input_.narrow(0, image, 1).clone().requires_grad_();
+    const auto alone = convolve(one);
+    EXPECT_TRUE(alone.equal(whole.narrow(0, image, 1))) << image;
+    if (s.stride != 1) continue;  // the input's gradient is LibTorch's
+    EXPECT_TRUE(torch::autograd::grad({alone}, {one}, {torch::ones_like(alone)})[0].equal(
+        gradient.narrow(0, image, 1)))
+        << image;
+  }
+}
+
 TEST_P(FloatConvolutionFunctionTest, TakesAnyLayoutOfItsInputs) {
   const auto& s = GetParam();
   const auto expected = own(FloatActivation::kRelu);
