@@ -2,7 +2,7 @@
 #
 # Two libraries of one soname are told apart by nothing but the order of RPATHs, and a toolkit's folder also holds an
 # NCCL that is too old. So the wheel's own is linked by its full path where there is one, and the toolkit's folder stays
-# out of the RPATH. Needs FindLibTorch and FindCUDAToolkit before it.
+# out of the RPATH. Needs FindLibTorch and FindCUDAToolkit before it, and FindNCCL where NCCL is used.
 file(STRINGS ${LibTorch_ROOT}/version.py _rn_cuda_line REGEX "^cuda[ :=]")
 string(REGEX MATCH "[0-9]+\\.[0-9]+" CudaRuntime_VERSION "${_rn_cuda_line}")
 string(REGEX MATCH "^[0-9]+" CudaRuntime_VERSION_MAJOR "${CudaRuntime_VERSION}")
@@ -26,5 +26,9 @@ if(CudaRuntime_FOUND AND NOT TARGET CudaRuntime::CudaRuntime)
   add_library(CudaRuntime::CudaRuntime SHARED IMPORTED)
   set_target_properties(CudaRuntime::CudaRuntime PROPERTIES IMPORTED_LOCATION ${CudaRuntime_LIBRARY}
                         INTERFACE_INCLUDE_DIRECTORIES "${CUDAToolkit_INCLUDE_DIRS}")
+  if(NCCL_LIBRARY)  # first, whichever module links what: a toolkit's folder may hold another NCCL
+    get_filename_component(_rn_nccl_dir ${NCCL_LIBRARY} DIRECTORY)
+    target_link_options(CudaRuntime::CudaRuntime INTERFACE "LINKER:-rpath,${_rn_nccl_dir}")
+  endif()
   target_link_options(CudaRuntime::CudaRuntime INTERFACE "LINKER:-rpath,${_rn_cudart_dir}")
 endif()
