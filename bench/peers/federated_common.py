@@ -165,7 +165,8 @@ class Report:
             from safetensors.torch import save_file
             save_file({name: value.contiguous() for name, value in net.state_dict().items()}, self._args.save)
         median = statistics.median(self._seconds[1:])
+        startup = self._first_end - min(self._seconds[0], median)
         print(json.dumps({
-            "seconds_per_round": median, "round_seconds": self._seconds, "startup_seconds": self._first_end - median,
+            "seconds_per_round": median, "round_seconds": self._seconds, "startup_seconds": startup,
             "peak_memory_bytes": peak, "net": self._args.net, "rounds": self._args.rounds,
             "top1": top1, "torch": torch.__version__, **about}), flush=True)
