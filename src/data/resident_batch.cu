@@ -1,7 +1,5 @@
 // The kernel that crops, flips, normalises and blanks on a GPU. Its CPU twin is make_batch_on_host; both call
 // augmented_value.
-#include <cuda_runtime_api.h>
-
 #include "core/error.h"
 #include "data/resident_batch.h"
 
