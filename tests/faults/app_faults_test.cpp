@@ -109,14 +109,14 @@ TEST_P(AppFaults, EndAsTheContractSaysAndResumeExactly) {
   EXPECT_FALSE(fs::exists(path("run/flight")));
   EXPECT_TRUE(read("run/model.safetensors") == good_weights(f.ranks)) << "other bits than without the fault";
   testing_support::log_point({{"program", "rn_dist"},
-             {"fault", f.fault},
-             {"point", f.point},
-             {"role", f.rank == 0 ? "first" : "last"},
-             {"ranks", f.ranks},
-             {"code", f.code},
-             {"deadline", f.waits() ? kDeadline : 0.0},
-             {"seconds", run.seconds_after_fault},
-             {"resumed", f.code != 0}});
+                              {"fault", f.fault},
+                              {"point", f.point},
+                              {"role", f.rank == 0 ? "first" : "last"},
+                              {"ranks", f.ranks},
+                              {"code", f.code},
+                              {"deadline", f.waits() ? kDeadline : 0.0},
+                              {"seconds", run.seconds_after_fault},
+                              {"resumed", f.code != 0}});
 }
 
 const AppFault kFast[] = {
@@ -160,14 +160,14 @@ TEST_F(AppFaultTest, AStatisticThatIsNotFiniteEndsTheRunAndIsNamed) {
   EXPECT_NE(message.find(".running_mean is not finite"), std::string::npos) << message;
   EXPECT_EQ(last_checkpoint("run"), 5) << "from before the step";
   testing_support::log_point({{"program", "rn_dist"},
-             {"fault", "nan"},
-             {"point", "statistics"},
-             {"role", "last"},
-             {"ranks", 2},
-             {"code", 5},
-             {"deadline", 0.0},
-             {"seconds", run.seconds_after_fault},
-             {"resumed", false}});
+                              {"fault", "nan"},
+                              {"point", "statistics"},
+                              {"role", "last"},
+                              {"ranks", 2},
+                              {"code", 5},
+                              {"deadline", 0.0},
+                              {"seconds", run.seconds_after_fault},
+                              {"resumed", false}});
 }
 
 TEST_F(AppFaultTest, RestartsEndWhenTheSameErrorComesAtTheSameStepTwice) {

@@ -124,14 +124,14 @@ TEST_P(FaultTest, EndsAsTheContractSays) {
     expect_resumes(c.ranks, result);
   }
   testing_support::log_point({{"program", "small run"},
-             {"fault", c.fault},
-             {"point", c.point},
-             {"role", c.role()},
-             {"ranks", c.ranks},
-             {"code", expected.code},
-             {"deadline", expected.seconds},
-             {"seconds", run.seconds_after_fault},
-             {"resumed", expected.code != 0}});
+                              {"fault", c.fault},
+                              {"point", c.point},
+                              {"role", c.role()},
+                              {"ranks", c.ranks},
+                              {"code", expected.code},
+                              {"deadline", expected.seconds},
+                              {"seconds", run.seconds_after_fault},
+                              {"resumed", expected.code != 0}});
 }
 
 std::string test_name(const testing::TestParamInfo<FaultCase>& info) { return name_of(info.param); }

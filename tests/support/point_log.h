@@ -10,8 +10,9 @@
 
 namespace rn::testing_support {
 
-// Appends a line of JSON to the file that RN_POINT_LOG names, if it does: one point that was tried. `test` and
-// `passed` are those of the running test. One write of a short line: several processes may append to one file.
+// Appends a line of JSON to the file that RN_POINT_LOG names, if it does: one point that was tried. `test`
+// and `passed` are those of the running test. One write of a short line: several processes may append to one
+// file.
 inline void log_point(nlohmann::json point) {
   const char* path = std::getenv("RN_POINT_LOG");
   if (!path || !*path) return;
