@@ -12,7 +12,6 @@ import collections
 import datetime
 import json
 import pathlib
-import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
@@ -96,13 +95,6 @@ def cases(points):
 TABLES = {"faults": faults, "crashes": crashes, "fuzzing": fuzzing, "slurm": cases, "hosts": cases}
 
 
-def state():
-    """Which program was tried, and when."""
-    commit = subprocess.run(["git", "-C", SOURCE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                            check=False).stdout.strip()
-    return ", ".join(filter(None, [commit and f"commit {commit}", datetime.date.today().isoformat()]))
-
-
 def replace(text, name, table):
     begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
@@ -126,7 +118,7 @@ def main():
             sys.exit(f"{log} holds no point")
         passed = sum(point["passed"] for point in points)
         found, good = True, good and passed == len(points)
-        summary = f"{passed:,} of {len(points):,} {what} passed ({state()})."
+        summary = f"{passed:,} of {len(points):,} {what} passed ({datetime.date.fromtimestamp(log.stat().st_mtime)})."
         text = replace(text, name, f"{summary}\n\n{table}")
         print(f"{name}: {summary}")
     page.write_text(text)
