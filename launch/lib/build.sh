@@ -55,6 +55,11 @@ build_jobs() {
   printf '%s\n' "${RN_JOBS:-$cores}"
 }
 
+# has_tests FOLDER: whether it was configured with the test suite.
+has_tests() {
+  grep -q '^RN_BUILD_TESTS:BOOL=ON$' "$1/CMakeCache.txt" 2>/dev/null
+}
+
 # configure PRESET FOLDER [cmake options]: -U, since a cache keeps the libraries of a LibTorch that was used before.
 configure() {
   local preset=$1 folder=$2

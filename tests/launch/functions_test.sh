@@ -33,6 +33,15 @@ expect yes yes_or_no version_at_least 3.100 3.25
 expect no yes_or_no version_at_least 3.9 3.25
 expect no yes_or_no version_at_least 0 3.25
 
+# What quickstart configures without tests stays without them in its second call.
+for choice in ON OFF; do
+  mkdir -p "$scratch/$choice"
+  echo "RN_BUILD_TESTS:BOOL=$choice" >"$scratch/$choice/CMakeCache.txt"
+done
+expect yes yes_or_no has_tests "$scratch/ON"
+expect no yes_or_no has_tests "$scratch/OFF"
+expect no yes_or_no has_tests "$scratch/none"
+
 gpus() { CUDA_VISIBLE_DEVICES=$1 gpu_count; }
 expect 0 gpus ''
 expect 0 gpus -1
