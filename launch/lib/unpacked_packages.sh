@@ -28,13 +28,20 @@ unpack_packages() {
   link_mpi
 }
 
-# Absolute links of a package mean the system's root; those that lead nowhere there are led into the unpacked one.
+# Absolute links of a package mean the system's root; those that lead nowhere there are led into the unpacked one. A
+# development package's libX.so is relative: where the library itself was installed before, all its names are linked.
 mend_links() {
-  local link target
+  local link target name
   find "$RN_UNPACKED" -type l | while read -r link; do
     target=$(readlink "$link")
     case $target in
       /*) if [ ! -e "$target" ] && [ -e "$RN_UNPACKED$target" ]; then ln -sfn "$RN_UNPACKED$target" "$link"; fi ;;
+      *.so.*)
+        [ -e "$link" ] && continue
+        for name in "${link#"$RN_UNPACKED"}".*; do
+          [ ! -e "$name" ] || [ -e "$RN_UNPACKED$name" ] || ln -s "$name" "$RN_UNPACKED$name"
+        done
+        ;;
     esac
   done
 }
