@@ -121,6 +121,30 @@ expect '' torch_of_conda # too old
 sed -i 's/MINOR 10/MINOR 16/' "$torch/include/torch/headeronly/version.h"
 expect '' torch_of_conda # not known to work
 
+# Packages unpacked beside a system ("$installed") that has some of their files already.
+mended() { (
+  RN_UNPACKED=$scratch/unpacked
+  mend_links
+  cd "$RN_UNPACKED/$scratch" && cat "$1"
+); }
+installed=$scratch/installed
+mkdir -p "$installed" "$scratch/unpacked/$installed" "$scratch/unpacked/elsewhere"
+echo 'the library' >"$installed/libfmt.so.9.1.0"
+ln -s libfmt.so.9.1.0 "$installed/libfmt.so.9"
+ln -s libfmt.so.9 "$scratch/unpacked/$installed/libfmt.so"
+echo 'the newer library' >"$scratch/unpacked/$installed/libz.so.1"
+echo 'the older library' >"$installed/libz.so.1"
+ln -s libz.so.1 "$scratch/unpacked/$installed/libz.so"
+echo 'a header' >"$scratch/unpacked/elsewhere/mpi.h"
+ln -s /elsewhere/mpi.h "$scratch/unpacked/$installed/mpi.h"
+echo 'of the system' >"$installed/found"
+ln -s "$installed/found" "$scratch/unpacked/$installed/absolute"
+expect 'the library' mended installed/libfmt.so
+expect 'the library' mended installed/libfmt.so.9.1.0
+expect 'the newer library' mended installed/libz.so
+expect 'a header' mended installed/mpi.h
+expect 'of the system' mended installed/absolute
+
 explained=$( (explain_missing compiler mpi) 2>&1)
 for form in 'apt-get install.*g++.*openmpi-bin' 'dnf install.*gcc-c++.*openmpi-devel' 'conda-forge.*gxx.*openmpi'; do
   grep -q -- "$form" <<<"$explained" || { echo "FAILED: what is missing is not told as: $form" && failures=$((failures + 1)); }
