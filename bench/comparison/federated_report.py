@@ -1,28 +1,29 @@
 """The federated rows as a table, and as the generated part of docs/federated.md."""
 import pathlib
 
-from .report import megabytes, number, percent, rates_table, replace_section
+from .report import megabytes, number, percent, replace_section, section
 
 
-def lines_of(result):
+def lines_of(run, result):
     ours, unit = result["ours"], result["unit"]
     for place, (name, peer) in enumerate(result["peers"].items()):
         found = result["ratios"][name]
         low, high = found["ratio_range"]
         limit = f" (limit {result['limit']:g})" if result["limit"] else ""
-        yield [f"`{result['name']}`: {result['title']}" if place == 0 else "",
+        yield [f"`{result['name']}`: {result['title']}" if place == 0 else "", f"{run}" if place == 0 else "",
                f"{number(ours['median'])} {unit}{limit}" if place == 0 else "",
                f"{number(peer['median'])} {unit} ({name})", f"**{found['ratio']:.2f}** ({low:.2f} to {high:.2f})",
                f"{found['goal']:.3g}", f"{percent(ours, 'roof_share')}, {percent(peer, 'roof_share')}",
                f"{megabytes(ours)}, {megabytes(peer)}"]
 
 
-def table(document):
-    lines = ["| Row | rn_dist | peer | ratio (rounds) | goal | share of the roof: rn_dist, peer | "
-             "peak MiB of all processes: rn_dist, peer |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    for result in document["rows"]:
+def table(numbered):
+    """Of rows with the number of the run that measured each."""
+    lines = ["| Row | run | rn_dist | peer | ratio (rounds) | goal | share of the roof: rn_dist, peer | "
+             "peak MiB of all processes: rn_dist, peer |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for run, result in numbered:
         if result["federated"]:
-            lines += ["| " + " | ".join(cells) + " |" for cells in lines_of(result)]
+            lines += ["| " + " | ".join(cells) + " |" for cells in lines_of(run, result)]
     return "\n".join(lines)
 
 
@@ -55,14 +56,7 @@ def checks_text(document):
     return "\n".join(lines)
 
 
-def section(document):
-    machine = document["machine"]
-    about = (f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}, load "
-             f"{machine['load_at_start']} at the start. Medians of {machine['rounds']} alternating rounds, each of another "
-             f"seed and of {machine['federated_rounds']} federated rounds: `{machine['command']}`.")
-    return "\n\n".join([about, table(document), rates_table(document["rates"]), checks_text(document)])
-
-
-def write_docs(document, root):
+def write_docs(runs, order, root):
     page = pathlib.Path(root, "docs/federated.md")
-    page.write_text(replace_section(page.read_text(encoding="utf-8"), section(document)), encoding="utf-8")
+    text = section(runs, order, table, checks_text, federated=True)
+    page.write_text(replace_section(page.read_text(encoding="utf-8"), text), encoding="utf-8")

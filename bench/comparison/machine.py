@@ -22,9 +22,24 @@ def cpu_flags():
     return set()
 
 
+def instructions():
+    """Of those that matter here."""
+    return sorted(cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
+
+
 def has_amx():
     return "amx_bf16" in cpu_flags()
 
+
+def command_line():
+    """The words given, with the Python of the peers as a name: where it lies is this machine's affair."""
+    words = list(sys.argv[1:])
+    for place, word in enumerate(words):
+        if word.startswith("--python="):
+            words[place] = "--python=PYTHON"
+        elif place and words[place - 1] == "--python":
+            words[place] = "PYTHON"
+    return shlex.join(["bench/compare", *words])
 
 
 def describe(context):
@@ -34,10 +49,10 @@ def describe(context):
                          check=False)
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": shlex.join(["bench/compare", *sys.argv[1:]]),
+        "command": command_line(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
-        "instructions": sorted(cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"}),
+        "instructions": instructions(),
         "kernel": platform.release(),
         "rn_dist": version.stdout.strip().splitlines(),
         "commit": git.stdout.strip(),

@@ -1,6 +1,7 @@
 """The results as a table, as the generated part of docs/performance.md, and as a roofline chart."""
 import pathlib
 
+from . import record
 from .roofline import roofline
 
 BEGIN, END = "<!-- bench/compare: begin -->", "<!-- bench/compare: end -->"
@@ -20,15 +21,16 @@ def percent(side, key):
     return f"{100 * side[key]:.0f} %" if key in side else "-"
 
 
-def table(document):
-    lines = ["| Row | rn_dist | best peer | ratio (rounds) | goal | share of the roof: rn_dist, peer | "
+def table(numbered):
+    """Of rows with the number of the run that measured each."""
+    lines = ["| Row | run | rn_dist | best peer | ratio (rounds) | goal | share of the roof: rn_dist, peer | "
              "share of the GEMM rate over the net's shapes | peak MiB: rn_dist, peer |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
-    for result in document["rows"]:
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for run, result in numbered:
         if result["federated"]:
             continue
         ours, unit = result["ours"], result["unit"]
-        cells = [f"`{result['name']}`: {result['title']}", f"{number(ours['median'])} {unit}"]
+        cells = [f"`{result['name']}`: {result['title']}", f"{run}", f"{number(ours['median'])} {unit}"]
         if "best_peer" in result:
             peer = result["peers"][result["best_peer"]]
             low, high = result["ratio_range"]
@@ -43,14 +45,15 @@ def table(document):
     return "\n".join(lines)
 
 
-def rates_table(rates):
+def rates_table(runs):
     rows = [("GEMM bf16, 2048 cubed", "gemm_bf16", "GFLOP/s"),
             ("GEMM bf16, median over the net's convolutions", "gemm_bf16_shapes_median", "GFLOP/s"),
             ("GEMM float32, 2048 cubed", "gemm_fp32", "GFLOP/s"),
             ("GEMM float32, median over the net's convolutions", "gemm_fp32_shapes_median", "GFLOP/s"),
             ("multiply-adds float32", "fma_fp32", "GFLOP/s"), ("copy, read and write counted", "copy", "GB/s")]
-    return "\n".join(["| Rate, 2 threads | |", "| --- | --- |",
-                      *(f"| {title} | {number(rates[key])} {unit} |" for title, key, unit in rows)])
+    lines = [["Rate, 2 threads", *(f"run {place}" for place, _ in enumerate(runs, 1))], ["---"] * (1 + len(runs)),
+             *([title, *(f"{number(run['rates'][key])} {unit}" for run in runs)] for title, key, unit in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def checks_text(document):
@@ -68,14 +71,24 @@ def checks_text(document):
     return "\n".join(lines)
 
 
-def section(document, chart):
-    machine = document["machine"]
-    about = (f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['instructions'])}), Linux "
-             f"{machine['kernel']}, commit {machine['commit']}, load {machine['load_at_start']} at the start. Medians of "
-             f"{machine['rounds']} alternating rounds, {machine['steps']} steps each, batch {machine['batch']}: "
-             f"`{machine['command']}`.")
-    return "\n\n".join([about, table(document), rates_table(document["rates"]), checks_text(document),
-                        f"![Roofline of the training step]({chart})"])
+def about(machine, federated):
+    text = (f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['instructions'])}), Linux "
+            f"{machine['kernel']}, commit {machine['commit']}, load {machine['load_at_start']} at the start. ")
+    if federated:
+        text += (f"Medians of {machine['rounds']} alternating rounds, each of another seed and of "
+                 f"{machine['federated_rounds']} federated rounds")
+    else:
+        text += (f"Medians of {machine['rounds']} alternating rounds, {machine['steps']} steps each, batch "
+                 f"{machine['batch']}")
+    return f"{text}: `{machine['command']}`."
+
+
+def section(runs, order, table_of, checks_of, federated=False):
+    """All that is measured: the rows in this order, then the machine's rates and the checks of each run."""
+    parts = [table_of(record.rows_of(runs, order)), rates_table(runs)]
+    for place, run in enumerate(runs, 1):
+        parts += [f"Run {place}: {about(run['machine'], federated)}", checks_of(run)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def replace_section(page, text, begin=BEGIN, end=END):
@@ -87,11 +100,11 @@ def replace_section(page, text, begin=BEGIN, end=END):
     return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
-def write_docs(document, root):
+def write_docs(runs, order, root):
     """docs/performance.md's generated part and its chart."""
     page = pathlib.Path(root, "docs/performance.md")
     chart = pathlib.Path(root, "docs/results/performance/roofline.svg")
     chart.parent.mkdir(parents=True, exist_ok=True)
-    chart.write_text(roofline(document), encoding="utf-8")
-    text = section(document, "results/performance/roofline.svg")
+    chart.write_text(roofline(runs), encoding="utf-8")
+    text = section(runs, order, table, checks_text) + "\n\n![Roofline of the training step](results/performance/roofline.svg)"
     page.write_text(replace_section(page.read_text(encoding="utf-8"), text), encoding="utf-8")

@@ -84,9 +84,12 @@ def points(axes, rows):
     return parts
 
 
-def roofline(document):
-    rates = document["rates"]
+def roofline(runs):
+    """All runs' steps, under the roofs of the newest run that measured one."""
+    steps = [row for run in runs for row in run["rows"]]
+    rates = next((run["rates"] for run in reversed(runs) if any(row["name"].startswith("step-") for row in run["rows"])),
+                 runs[-1]["rates"])
     axes = Axes(1.2 * max(rates["gemm_bf16"], rates["fma_fp32"]))
-    body = "\n".join([*grid(axes), *roofs(axes, rates), *points(axes, document["rows"])])
+    body = "\n".join([*grid(axes), *roofs(axes, rates), *points(axes, steps)])
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
             f'font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n')

@@ -3,6 +3,7 @@
 
 RN_TEST_LOGS=$RN_ROOT/build/test-logs
 RN_CHECKS=$RN_TEST_LOGS/checks.tsv
+RN_DOCUMENTED_FUZZING=1000000 # runs of a fuzzer, from which on the table in docs/reliability.md is made
 
 start_checks() {
   rm -rf "$RN_TEST_LOGS"
@@ -94,7 +95,7 @@ run_ctest() {
 # fuzz_build RUNS: the readers under libFuzzer with the address and undefined behaviour sanitizers; a target counts as
 # one test. Skipped where clang 19 is missing and cannot be had.
 fuzz_build() {
-  local folder=$RN_ROOT/build-fuzz target
+  local folder=$RN_ROOT/build-fuzz target log=()
   if ! have clang++-19 || ! have llvm-cov-19; then
     apt_install clang-19 libclang-rt-19-dev llvm-19 >/dev/null 2>&1 || true
   fi
@@ -108,8 +109,27 @@ fuzz_build() {
   for target in $(python3 "$RN_ROOT/tools/fuzz.py" --list); do
     check "fuzzing: $target, $1 runs" python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --runs "$1" "$target" || true
   done
+  if [ "$1" -ge "$RN_DOCUMENTED_FUZZING" ]; then log=(--log "$RN_TEST_LOGS/fuzzing.jsonl"); fi
   check 'fuzzing: line coverage of the readers' python3 "$RN_ROOT/tools/fuzz.py" --build "$folder" --coverage \
-    --log "$RN_TEST_LOGS/fuzzing.jsonl" || true
+    ${log[@]+"${log[@]}"} || true
+}
+
+# ratio_guard FOLDER: the eager peer on the PyTorch of the build's own wheel. Skipped where that cannot be imported, or
+# where the record is of another kind of processor.
+ratio_guard() {
+  ensure_venv venv-guard "$RN_ROOT/bench/peers/requirements-guard.txt" --no-deps
+  check 'guard: step-bf16' beside_pytorch "$1" step-bf16 || true
+}
+
+beside_pytorch() { # beside_pytorch FOLDER ROW
+  local python=$RN_DEPS/venv-guard/bin/python3
+  export PYTHONPATH=${RN_TORCH_DIR%/torch}
+  "$python" -c 'import torch, torchvision' || {
+    echo "no PyTorch for $python in $PYTHONPATH"
+    return 77
+  }
+  "$RN_ROOT/bench/compare" --guard "$RN_ROOT/docs/results/performance/compare.json" "$2" --rounds 1 --steps 10 \
+    --build "$1" --python "$python"
 }
 
 # all_faults FOLDER: what ctest leaves out of tests/faults, in parts that run side by side, since the runs mostly wait for

@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
-from comparison import report, roofline, validity  # noqa: E402
+from comparison import machine, record, report, roofline, validity  # noqa: E402
 
 
 class Harness(unittest.TestCase):
@@ -114,12 +114,68 @@ class CompareTest(Harness):
 
     def test_the_guard_passes_75_percent_of_the_recorded_ratio_and_no_less(self):
         recorded = self.folder / "recorded.json"
-        recorded.write_text(json.dumps({"rows": [{"name": "step-fp32", "ratio": 2, "best_peer": "channels-last"}]}))
+        recorded.write_text(json.dumps({"runs": [{
+            "machine": {"instructions": machine.instructions()},
+            "rows": [{"name": "step-fp32", "ratio": 1.6, "best_peer": "channels-last compile",
+                      "ratios": {"channels-last compile": {"ratio": 1.6}, "channels-last": {"ratio": 2}}}]}]}))
         for rate, code in (("151", 0), ("149", 1)):
             result = self.compare("--guard", recorded, "--rounds", "1", FAKE_RATE=rate)
             self.assertEqual(result.returncode, code, result.stdout + result.stderr)
             self.assertEqual(result.stderr.count("round 1:"), 1 if code == 0 else 3, "two more tries")
         self.assertEqual(self.compare("--guard", recorded, "step-bf16", "--rounds", "1").returncode, 2)
+
+    def test_the_guard_says_nothing_of_another_kind_of_processor(self):
+        recorded = self.folder / "recorded.json"
+        recorded.write_text(json.dumps({"runs": [{
+            "machine": {"instructions": ["neon"]}, "rows": [{"name": "step-fp32", "ratio": 2, "best_peer": "channels-last"}]}]}))
+        result = self.compare("--guard", recorded, "--rounds", "1")
+        self.assertEqual(result.returncode, 77, result.stdout + result.stderr)
+        self.assertIn("not compared", result.stdout)
+
+
+class RecordTest(Harness):
+    """What the documentation keeps of earlier runs."""
+
+    @staticmethod
+    def run_of(date, *names):
+        return {"machine": {"date": date}, "rows": [{"name": name} for name in names], "federated_accuracies": [],
+                "peer_checks": [{"row": name, "of": date} for name in names], "federated_speeds": []}
+
+    def test_a_row_stands_in_the_run_that_measured_it_last(self):
+        path = self.folder / "record/compare.json"
+        record.save(path, self.run_of("monday", "a", "b"))
+        record.save(path, self.run_of("tuesday", "c"))
+        runs = record.save(path, self.run_of("wednesday", "b"))
+        self.assertEqual(record.load(path), runs)
+        self.assertEqual([(number, row["name"]) for number, row in record.rows_of(runs, ["c", "b", "a"])],
+                         [(2, "c"), (3, "b"), (1, "a")])
+        self.assertEqual([check["of"] for run in runs for check in run["peer_checks"]], ["monday", "tuesday", "wednesday"])
+
+    def test_a_run_whose_rows_were_all_measured_again_leaves(self):
+        path = self.folder / "compare.json"
+        record.save(path, self.run_of("monday", "a", "b"))
+        runs = record.save(path, self.run_of("tuesday", "b", "a"))
+        self.assertEqual([run["machine"]["date"] for run in runs], ["tuesday"])
+
+    def test_the_page_names_the_run_of_each_row(self):
+        _, first = self.measure("step-fp32")
+        _, second = self.measure("augment", "all-reduce-mpi")
+        text = report.section([first, second], ["augment", "step-fp32", "all-reduce-mpi"], report.table, report.checks_text)
+        rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+        self.assertEqual([(cells[0].split("`")[1], cells[1]) for cells in rows],
+                         [("augment", "2"), ("step-fp32", "1"), ("all-reduce-mpi", "2")])
+        self.assertIn("| Rate, 2 threads | run 1 | run 2 |", text)
+        self.assertIn("Run 2: ", text)
+        self.assertIn("--python PYTHON", text, "a path of this machine is nobody's affair")
+
+    def test_what_was_measured_earlier_is_shown_again_and_judged_the_same(self):
+        measured, _ = self.measure("step-fp32")
+        again = self.compare("--from", self.folder / "out.json")
+        self.assertEqual((again.returncode, again.stdout), (0, measured.stdout))
+        self.assertEqual(again.stderr, "", "nothing is measured")
+        refused = self.compare("--from", self.folder / "out.json", "--write-docs")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("at least 5 rounds", refused.stderr)
 
 
 class ReportTest(unittest.TestCase):
@@ -135,10 +191,10 @@ class ReportTest(unittest.TestCase):
         self.assertIn("x", report.replace_section((ROOT / "docs/performance.md").read_text(encoding="utf-8"), "x"))
 
     def test_the_chart_is_well_formed_and_marks_both_sides(self):
-        document = {"rates": {"gemm_bf16": 2000.0, "fma_fp32": 300.0, "copy": 20.0},
-                    "rows": [{"name": "step-bf16", "precision": "bf16", "ours": {"gflops": 800.0}, "best_peer": "eager",
-                              "peers": {"eager": {"gflops": 500.0}}}]}
-        chart = roofline.roofline(document)
+        run = {"rates": {"gemm_bf16": 2000.0, "fma_fp32": 300.0, "copy": 20.0},
+               "rows": [{"name": "step-bf16", "precision": "bf16", "ours": {"gflops": 800.0}, "best_peer": "eager",
+                         "peers": {"eager": {"gflops": 500.0}}}]}
+        chart = roofline.roofline([run])
         drawing = xml.dom.minidom.parseString(chart)
         self.assertEqual(len(drawing.getElementsByTagName("circle")), 2)
         self.assertIn("rn_dist bf16 800", chart)
