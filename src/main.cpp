@@ -27,6 +27,7 @@
 #include "dist/session.h"
 #include "model/factory.h"
 #include "model/flat_parameters.h"
+#include "model/host_allocator.h"
 #include "model/safetensors_weights.h"
 #include "report/run_report.h"
 #include "train/checkpoint.h"
@@ -37,7 +38,7 @@ namespace {
 using namespace rn;
 
 int train_run(const config::RunConfig& cfg) {
-  app::prepare_allocator();
+  model::prepare_host_allocator();
   dist::Session session(cfg.dist, config::step_threads(cfg));  // ranks, board, watchdog
   const auto experiment = [&]() -> ExitCode {
     auto& comm = session.communicator();

@@ -27,6 +27,7 @@
 #include "federated/simulator.h"
 #include "model/factory.h"
 #include "model/flat_parameters.h"
+#include "model/host_allocator.h"
 #include "report/run_report.h"
 #include "train/checkpoint.h"
 
@@ -92,7 +93,7 @@ void print_plan(const config::RunConfig& config, const Partition& partition, con
 }  // namespace
 
 int federated_run(const config::RunConfig& cfg) {
-  prepare_allocator();
+  model::prepare_host_allocator();
   dist::Session session(cfg.dist, config::client_threads(cfg));
   const auto experiment = [&]() -> ExitCode {
     auto& comm = session.communicator();

@@ -22,45 +22,7 @@
 #include "model/stem_whitening.h"
 #include "train/batch.h"
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdint>
-#include <cstdlib>
-#endif
-
 namespace rn::app {
-
-namespace {
-
-#if defined(__GLIBC__)
-// The heap's next 2 GiB in huge pages, where the system has them: fewer page faults and misses of the
-// TLB. The block is not touched, so it costs addresses only, and given back to the heap, which keeps it
-// (trimming is off).
-void ask_for_huge_pages() {
-  constexpr std::size_t kBytes = std::size_t{2} << 30;
-  void* const block = std::malloc(kBytes);
-  if (block == nullptr) return;  // a limit on addresses: small pages, then
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(block) + page - 1) / page * page;
-  // Advice: a system without huge pages refuses it, and nothing is lost.
-  (void)madvise(reinterpret_cast<void*>(begin), kBytes - page, MADV_HUGEPAGE);
-  std::free(block);
-}
-#endif
-
-}  // namespace
-
-void prepare_allocator() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, -1);
-  mallopt(M_TOP_PAD, 256 << 20);
-  ask_for_huge_pages();
-#endif
-}
 
 torch::Device prepare_device(dist::Session& session) {
   at::set_num_threads(session.threads());

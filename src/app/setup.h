@@ -13,11 +13,6 @@
 
 namespace rn::app {
 
-// Lets glibc keep what is freed, in huge pages where the system has them. By default it hands every
-// activation of a step back to the system and faults it in again, page by page, in the next. A ResNet-18 step
-// on CPU cores gains 3 % by the one, 6 % by the other. Before the first large allocation.
-void prepare_allocator();
-
 // Sets LibTorch's threads to the rank's share, tells the communicator of a GPU on which stream LibTorch
 // works, and returns the rank's device.
 torch::Device prepare_device(dist::Session& session);
