@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "core/vector_clones.h"
 
 namespace rn {
 namespace {
@@ -14,6 +15,37 @@ constexpr int kRounds = 10;
 
 constexpr std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+
+// philox4x32 of the counters `first`, `first` + 1, ... (64 bits) with `upper` above them: a block per lane.
+constexpr std::size_t kLanes = 16;
+RN_VECTOR_CLONES void philox_lanes(std::uint64_t first, std::array<std::uint32_t, 2> upper,
+                                   std::array<std::uint32_t, 2> key, std::uint32_t* __restrict words) {
+  std::uint32_t a[kLanes], b[kLanes], c[kLanes], d[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    a[i] = low(first + i);
+    b[i] = high(first + i);
+    c[i] = upper[0];
+    d[i] = upper[1];
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const std::uint64_t product0 = std::uint64_t{kMultiplier0} * a[i];
+      const std::uint64_t product1 = std::uint64_t{kMultiplier1} * c[i];
+      a[i] = high(product1) ^ b[i] ^ key[0];
+      b[i] = low(product1);
+      c[i] = high(product0) ^ d[i] ^ key[1];
+      d[i] = low(product0);
+    }
+    key[0] += kWeyl0;
+    key[1] += kWeyl1;
+  }
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    words[4 * i] = a[i];
+    words[4 * i + 1] = b[i];
+    words[4 * i + 2] = c[i];
+    words[4 * i + 3] = d[i];
+  }
+}
 
 }  // namespace
 
@@ -46,6 +78,18 @@ std::uint32_t CounterRandom::next() {
     used_ = 0;
   }
   return block_[static_cast<std::size_t>(used_++)];
+}
+
+void CounterRandom::fill(std::span<std::uint32_t> words) {
+  std::size_t done = 0;
+  while (used_ != 4 && done < words.size()) words[done++] = next();
+  for (; words.size() - done >= 4 * kLanes; done += 4 * kLanes) {
+    const std::uint64_t first = std::uint64_t{counter_[1]} << 32 | counter_[0];
+    philox_lanes(first, {counter_[2], counter_[3]}, key_, words.data() + done);
+    counter_[0] = low(first + kLanes);
+    counter_[1] = high(first + kLanes);
+  }
+  while (done < words.size()) words[done++] = next();
 }
 
 std::uint32_t CounterRandom::below(std::uint32_t bound) {

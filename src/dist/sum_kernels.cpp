@@ -5,15 +5,7 @@
 
 #include "core/bfloat16.h"
 #include "core/error.h"
-
-// Function multiversioning: the loader picks the widest version that the machine has. The resolvers run
-// before a sanitizer's run time is up, so sanitized builds go without.
-#if defined(__x86_64__) && defined(__linux__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define RN_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define RN_VECTOR_CLONES
-#endif
+#include "core/vector_clones.h"
 
 namespace rn::dist {
 namespace {

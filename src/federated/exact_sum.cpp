@@ -1,6 +1,7 @@
 #include "federated/exact_sum.h"
 
 #include "core/error.h"
+#include "core/vector_clones.h"
 
 namespace rn::federated {
 namespace {
@@ -10,31 +11,41 @@ namespace {
 constexpr double kRounder = 1.5 * 4096;
 static_assert(kExactGrid == 0x1p-52 * 4096);
 
-template <typename T>
-void add(std::span<const T> values, double weight, std::span<double> sum) {
-  RN_CHECK(values.size() == sum.size(), values.size(), " values for ", sum.size());
-  const T* from = values.data();
-  double* to = sum.data();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const double term = weight * static_cast<double>(from[i]);
-    to[i] += (term + kRounder) - kRounder;
+RN_VECTOR_CLONES void add(const float* __restrict values, double weight, double* __restrict sum,
+                          std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    const double term = weight * static_cast<double>(values[i]);
+    sum[i] += (term + kRounder) - kRounder;
   }
+}
+RN_VECTOR_CLONES void add(const double* __restrict values, double weight, double* __restrict sum,
+                          std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    const double term = weight * values[i];
+    sum[i] += (term + kRounder) - kRounder;
+  }
+}
+
+template <typename T>
+void add_spans(std::span<const T> values, double weight, std::span<double> sum) {
+  RN_CHECK(values.size() == sum.size(), values.size(), " values for ", sum.size());
+  add(values.data(), weight, sum.data(), values.size());
 }
 
 template <typename T>
 void add_tensors(const torch::Tensor& values, double weight, torch::Tensor& sum) {
   const auto size = static_cast<std::size_t>(values.numel());
-  add(std::span<const T>(values.const_data_ptr<T>(), size), weight,
-      std::span<double>(sum.data_ptr<double>(), static_cast<std::size_t>(sum.numel())));
+  add_spans(std::span<const T>(values.const_data_ptr<T>(), size), weight,
+            std::span<double>(sum.data_ptr<double>(), static_cast<std::size_t>(sum.numel())));
 }
 
 }  // namespace
 
 void add_exactly(std::span<const float> values, double weight, std::span<double> sum) {
-  add(values, weight, sum);
+  add_spans(values, weight, sum);
 }
 void add_exactly(std::span<const double> values, double weight, std::span<double> sum) {
-  add(values, weight, sum);
+  add_spans(values, weight, sum);
 }
 
 void add_exactly(const torch::Tensor& values, double weight, torch::Tensor& sum) {

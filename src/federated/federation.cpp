@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "federated/exact_sum.h"
+#include "federated/update.h"
 
 namespace rn::federated {
 namespace {
@@ -18,18 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Over the whole storage: padding is zero. Float32 numbers are summed in blocks at the speed of memory, the
-// blocks in float64.
-double norm_of(const torch::Tensor& values) {
-  constexpr std::int64_t kBlock = 1 << 16;
-  if (!values.is_cpu() || values.scalar_type() != torch::kFloat32) {
-    return at::linalg_vector_norm(values, 2, c10::nullopt, false, torch::kFloat64).item<double>();
-  }
-  double sum = 0;
-  for (const auto& block : values.split(kBlock)) sum += at::dot(block, block).item<double>();
-  return std::sqrt(sum);
 }
 
 }  // namespace
@@ -164,23 +153,24 @@ void Federation::train_client(Round& round, std::size_t place, double local_lr) 
     result = trainer_.train(task, correction);
   }
   row_.norms.save(row_.norms_of(row));
+  row_.norms.forget(start.weights);
   torch::Tensor& update = params_.weights;  // y becomes y - x
-  update.sub_(start.weights);
-  row_.norms.clear(update);
 
   ClientReport report;
   report.loss_sum = result.loss_sum;
   report.images = static_cast<double>(result.images);
   report.steps = static_cast<double>(result.steps);
-  report.norm = norm_of(update);
+  report.norm = subtract(update, start.weights);
   std::string objection = objection_to(report.norm, result);
   if (objection.empty()) {
     const auto contribution = state_.algorithm.after(update, task, result, of_algorithm);
     report.scalar = contribution.scalar;
-    report.below_bound =
-        pipeline_.apply(update, row_.residual_of(row), state_.progress.clip, task.round, task.client) ? 1 : 0;
+    const auto outcome =
+        pipeline_.apply(update, row_.residual_of(row), state_.progress.clip, task.round, task.client);
+    report.below_bound = outcome.below_bound ? 1 : 0;
+    const double sent_norm = outcome.changed ? norm_of(update) : report.norm;
     const auto& variate = contribution.variate;
-    if (!(norm_of(update) < kExactLimit) || (variate.defined() && !(norm_of(variate) < kExactLimit))) {
+    if (!(sent_norm < kExactLimit) || (variate.defined() && !(norm_of(variate) < kExactLimit))) {
       objection = "what it sends is too long";
     } else {
       report.counts = true;

@@ -43,9 +43,11 @@ void LocalNorms::save(torch::Tensor state) const {
   if (keeps_statistics_) state.narrow(0, at, params_.statistics.numel()).copy_(params_.statistics);
 }
 
-void LocalNorms::clear(torch::Tensor& update) const {
+void LocalNorms::forget(const torch::Tensor& start) const {
   const torch::NoGradGuard no_grad;
-  for (const Slice& slice : slices_) update.narrow(0, slice.offset, slice.size).zero_();
+  for (const Slice& slice : slices_) {
+    params_.weights.narrow(0, slice.offset, slice.size).copy_(start.narrow(0, slice.offset, slice.size));
+  }
 }
 
 }  // namespace rn::federated

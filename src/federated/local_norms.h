@@ -23,7 +23,8 @@ class LocalNorms {
 
   void load(const torch::Tensor& state) const;  // a client's own into the model
   void save(torch::Tensor state) const;         // and back
-  void clear(torch::Tensor& update) const;      // an update says nothing of local weights
+  // The model's local weights become those of `start`, so that what was trained says nothing of them.
+  void forget(const torch::Tensor& start) const;
 
  private:
   model::FlatParameters& params_;

@@ -34,21 +34,21 @@ UpdatePipeline::UpdatePipeline(const FederatedOptions& options, const model::Fla
 
 std::int64_t UpdatePipeline::bytes_up() const { return compressor_ ? compressor_->bytes() : plain_bytes_; }
 
-bool UpdatePipeline::apply(torch::Tensor& update, torch::Tensor residual, double clip, std::int64_t round,
-                           std::int64_t client) const {
+UpdatePipeline::Outcome UpdatePipeline::apply(torch::Tensor& update, torch::Tensor residual, double clip,
+                                              std::int64_t round, std::int64_t client) const {
   const bool is_noisy = options_.privacy == "local";
   const bool attacks = attackers_ && attackers_->includes(client);
-  if (!attacks && !compressor_ && clip == 0 && !is_noisy) return true;
+  if (!attacks && !compressor_ && clip == 0 && !is_noisy) return {};
   const torch::NoGradGuard no_grad;
   // Works on the host's float32 numbers; those of a model in float32 on the CPU are the update itself.
   torch::Tensor host = update.to(torch::kCPU, torch::kFloat32);
   const auto values = span_of(host);
   if (attacks) attackers_->apply(values, slices_, round, client);
   if (compressor_) compressor_->compress(values, residual.defined() ? span_of(residual) : std::span<float>());
-  const bool whole = clip == 0 || clip_to_norm(values, clip) == 1;
+  const bool below_bound = clip == 0 || clip_to_norm(values, clip) == 1;
   if (is_noisy) add_privacy_noise(values, slices_, noise_multiplier_ * clip, seed_, round, client);
   if (!host.is_same(update)) update.copy_(host);
-  return whole;
+  return {.changed = true, .below_bound = below_bound};
 }
 
 }  // namespace rn::federated

@@ -27,11 +27,15 @@ class UpdatePipeline {
   std::int64_t bytes_up() const;  // of an update
   bool flips_labels(std::int64_t client) const { return attackers_ && attackers_->flips_labels(client); }
 
+  struct Outcome {
+    bool changed = false;     // whether the update may be another one now
+    bool below_bound = true;  // whether clipping left it whole
+  };
+
   // Changes `update` (a storage of the layout) to what the server adds. `residual`: the client's error
-  // feedback, changed too; undefined without it. `clip`: bound of its norm; 0: none. Returns whether clipping
-  // left it whole.
-  bool apply(torch::Tensor& update, torch::Tensor residual, double clip, std::int64_t round,
-             std::int64_t client) const;
+  // feedback, changed too; undefined without it. `clip`: bound of its norm; 0: none.
+  Outcome apply(torch::Tensor& update, torch::Tensor residual, double clip, std::int64_t round,
+                std::int64_t client) const;
 
  private:
   const FederatedOptions options_;

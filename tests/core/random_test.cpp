@@ -52,6 +52,21 @@ TEST(CounterRandomTest, TheStreamIsPhiloxUnderADerivedKey) {
   }
 }
 
+TEST(CounterRandomTest, FillingIsDrawingOneByOne) {
+  for (const std::size_t before : {0, 1, 3, 4}) {
+    for (const std::size_t size : {0, 1, 5, 63, 64, 65, 200, 1000}) {
+      CounterRandom one(7, Purpose::kDropout, 3, 11), other(7, Purpose::kDropout, 3, 11);
+      for (std::size_t i = 0; i < before; ++i) EXPECT_EQ(one.next(), other.next());
+      std::vector<std::uint32_t> words(size);
+      one.fill(words);
+      for (std::size_t i = 0; i < size; ++i) {
+        ASSERT_EQ(words[i], other.next()) << "word " << i << " of " << size << " after " << before;
+      }
+      EXPECT_EQ(one.next(), other.next()) << "after " << size << " words";
+    }
+  }
+}
+
 TEST(CounterRandomTest, EveryPartOfTheKeyMatters) {
   std::set<std::uint64_t> firsts;
   int streams = 0;

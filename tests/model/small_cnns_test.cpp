@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "model/factory.h"
 
 namespace rn::model {
@@ -69,6 +70,21 @@ TEST(DropoutTest, DropsTheShareAndKeepsTheMean) {
   EXPECT_NEAR(out.eq(0).to(torch::kFloat64).mean().item<double>(), 0.25, 0.003);
   EXPECT_NEAR(out.mean().item<double>(), 1, 0.003);
   EXPECT_NEAR(out.max().item<double>(), 1 / 0.75, 1e-6);
+}
+
+// Runs must stay reproducible between releases.
+TEST(DropoutTest, SixteenBitsOfTheStreamDecideAnElement) {
+  for (const std::int64_t size : {1, 2, 2047, 2048, 2049, 5001}) {
+    Dropout net;
+    net.set_dropout_key(9);
+    const auto out = net.forward(torch::ones({size}));
+    CounterRandom random(9, Purpose::kDropout, 0, 0);
+    std::uint32_t bits = 0;
+    for (std::int64_t i = 0; i < size; ++i) {
+      bits = i % 2 == 0 ? random.next() : bits >> 16;
+      ASSERT_EQ(out[i].item<float>() == 0, (bits & 0xffff) < 0x4000) << "element " << i << " of " << size;
+    }
+  }
 }
 
 TEST(DropoutTest, IsAFunctionOfKeyAndCallAndNothingWhileEvaluating) {
