@@ -1,6 +1,8 @@
 #include "data/cifar_dataset.h"
 
+#include <atomic>
 #include <filesystem>
+#include <future>
 #include <optional>
 
 #include "core/error.h"
@@ -85,17 +87,25 @@ void read_file(const CifarLocation& location, int index, CifarAssembler& assembl
   assembler.decode(index, location.encoding, io::posix_file_system().read(path, limit));
 }
 
+// Files go to places of their own, so two at a time are read and decoded: more would hold the memory of as
+// many.
 void read_folder(const CifarLocation& location, CifarAssembler& assembler) {
-  for (int i = 0; i < kCifarFiles; ++i) {
-    auto& file = assembler.file(i);
-    file.path =
-        (fs::path(location.path) / cifar_file_names(location.encoding)[static_cast<std::size_t>(i)]).string();
-    try {
-      read_file(location, i, assembler);
-    } catch (const DataError& e) {
-      file.error = e.what();
+  std::atomic<int> next = 0;
+  const auto read_files = [&] {
+    for (int i = next++; i < kCifarFiles; i = next++) {
+      auto& file = assembler.file(i);
+      file.path = (fs::path(location.path) / cifar_file_names(location.encoding)[static_cast<std::size_t>(i)])
+                      .string();
+      try {
+        read_file(location, i, assembler);
+      } catch (const DataError& e) {
+        file.error = e.what();
+      }
     }
-  }
+  };
+  auto helper = std::async(std::launch::async, read_files);
+  read_files();
+  helper.get();
 }
 
 // Decodes members as they come, in whatever order they stand in the archive.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/options.h"
+#include "data/pixel_buffer.h"
 
 namespace rn::data {
 
@@ -17,7 +18,7 @@ struct ImageSet {
   int channels = 3;
   int height = 32;
   int width = 32;
-  std::vector<std::uint8_t> pixels;  // [size, channels, height, width], planes as in CIFAR's files
+  PixelBuffer pixels;                // [size, channels, height, width], planes as in CIFAR's files
   std::vector<std::uint8_t> labels;  // [size], below the number of classes
 
   std::span<const std::uint8_t> image(std::int64_t i) const {

@@ -1,12 +1,16 @@
 #include "model/init.h"
 
+#include <atomic>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "core/random.h"
+#include "model/parallel.h"
 
 namespace rn::model {
 namespace {
@@ -47,6 +51,15 @@ std::optional<Layer> layer_of(const std::shared_ptr<torch::nn::Module>& module) 
   return std::nullopt;
 }
 
+// On LibTorch's threads, each taking the next one: the last layers of a network draw more than all before.
+void run_in_parallel(const std::vector<std::function<void()>>& tasks) {
+  std::atomic<std::size_t> next = 0;
+  at::parallel_for(0, at::get_num_threads(), 1, [&](std::int64_t, std::int64_t) {
+    const torch::NoGradGuard no_grad;
+    for (std::size_t i = next++; i < tasks.size(); i = next++) tasks[i]();
+  });
+}
+
 }  // namespace
 
 void initialize(Network& net, std::uint64_t seed) {
@@ -56,6 +69,7 @@ void initialize(Network& net, std::uint64_t seed) {
   const auto random_of = [&](const torch::Tensor& parameter) {
     return CounterRandom(seed, Purpose::kInit, index.at(parameter.unsafeGetTensorImpl()), 0);
   };
+  std::vector<std::function<void()>> draws;  // each of a stream of its own, into a parameter of its own
   for (const auto& module : net.modules(/*include_self=*/false)) {
     const auto layer = layer_of(module);
     if (!layer) continue;
@@ -65,12 +79,15 @@ void initialize(Network& net, std::uint64_t seed) {
     double bound = 1.0 / std::sqrt(fan_in);
     if (net.initialization() == Initialization::kGlorot) bound = std::sqrt(6.0 / (fan_in + fan_out));
     if (net.initialization() == Initialization::kResNet && weight.dim() == 4) {
-      draw_he_normal(weight, random_of(weight));
+      draws.push_back([=, random = random_of(weight)] { draw_he_normal(weight, random); });
     } else {
-      draw_uniform(weight, bound, random_of(weight));
+      draws.push_back([=, random = random_of(weight)] { draw_uniform(weight, bound, random); });
     }
-    if (bias.defined()) draw_uniform(bias, 1.0 / std::sqrt(fan_in), random_of(bias));
+    if (bias.defined()) {
+      draws.push_back([=, random = random_of(bias)] { draw_uniform(bias, 1.0 / std::sqrt(fan_in), random); });
+    }
   }
+  run_in_parallel(draws);
 }
 
 }  // namespace rn::model

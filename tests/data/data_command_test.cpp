@@ -93,7 +93,7 @@ TEST_F(DataCommandTest, ImportRefusesWhatIsNoSetOrASyntheticOne) {
 
 // A full-size Python archive of black images becomes the binary layout.
 TEST_F(DataCommandTest, ImportsAPythonArchive) {
-  ImageSet images{.size = 10'000, .pixels = std::vector<std::uint8_t>(10'000 * 3072), .labels = {}};
+  ImageSet images{.size = 10'000, .pixels = PixelBuffer(10'000 * 3072, 0), .labels = {}};
   for (int i = 0; i < 10'000; ++i) images.labels.push_back(static_cast<std::uint8_t>(i % 10));
   const std::string batch = pickle_records(images, 0, 10'000);
   std::string archive;
