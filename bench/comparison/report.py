@@ -45,6 +45,10 @@ def table(numbered):
     return "\n".join(lines)
 
 
+def rate_text(rates, key, unit):
+    return f"{number(rates[key])} {unit}" if key in rates else "-"
+
+
 def rates_table(runs):
     rows = [("GEMM bf16, 2048 cubed", "gemm_bf16", "GFLOP/s"),
             ("GEMM bf16, median over the net's convolutions", "gemm_bf16_shapes_median", "GFLOP/s"),
@@ -52,7 +56,7 @@ def rates_table(runs):
             ("GEMM float32, median over the net's convolutions", "gemm_fp32_shapes_median", "GFLOP/s"),
             ("multiply-adds float32", "fma_fp32", "GFLOP/s"), ("copy, read and write counted", "copy", "GB/s")]
     lines = [["Rate, 2 threads", *(f"run {place}" for place, _ in enumerate(runs, 1))], ["---"] * (1 + len(runs)),
-             *([title, *(f"{number(run['rates'][key])} {unit}" for run in runs)] for title, key, unit in rows)]
+             *([title, *(rate_text(run["rates"], key, unit) for run in runs)] for title, key, unit in rows)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 

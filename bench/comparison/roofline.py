@@ -85,10 +85,9 @@ def points(axes, rows):
 
 
 def roofline(runs):
-    """All runs' steps, under the roofs of the newest run that measured one."""
+    """All runs' steps, under the newest roofs."""
     steps = [row for run in runs for row in run["rows"]]
-    rates = next((run["rates"] for run in reversed(runs) if any(row["name"].startswith("step-") for row in run["rows"])),
-                 runs[-1]["rates"])
+    rates = {name: rate for run in runs for name, rate in run["rates"].items()}
     axes = Axes(1.2 * max(rates["gemm_bf16"], rates["fma_fp32"]))
     body = "\n".join([*grid(axes), *roofs(axes, rates), *points(axes, steps)])
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
