@@ -6,8 +6,6 @@ usage: federated_loop.py DATA_ROOT [--net pfl_cnn|lenet] [--rounds 10] [--layout
 Weights lie in one flat tensor, an SGD step is one call over the list of gradients, a client costs one copy in and one
 difference out, a round one all-reduce. Prints one JSON line; the first round is left out of the median.
 """
-import multiprocessing
-import socket
 import time
 
 import numpy as np
@@ -16,6 +14,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from federated_common import RANKS, Report, make_net, parse_arguments, split, training_records
+from processes import run_forked
 
 
 def add_arguments(parser):
@@ -75,22 +74,9 @@ def worker(rank, args, port, report):
     dist.destroy_process_group()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def main():
     args = parse_arguments(__doc__, add_arguments)
-    port = free_port()
-    fork = multiprocessing.get_context("fork")  # torch is imported once; no thread of it runs yet
-    others = [fork.Process(target=worker, args=(rank, args, port, None), daemon=True) for rank in range(1, RANKS)]
-    for other in others:
-        other.start()
-    worker(0, args, port, Report(args))
-    for other in others:
-        other.join()
+    run_forked(worker, RANKS, args, Report(args))
 
 
 if __name__ == "__main__":

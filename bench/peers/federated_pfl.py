@@ -7,9 +7,7 @@ Prints one JSON line; the first round is left out of the median. Neither users n
 """
 import contextlib
 import logging
-import multiprocessing
 import os
-import socket
 import time
 import types
 from importlib.metadata import version
@@ -19,12 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from federated_common import RANKS, Report, make_net, parse_arguments, split, training_records
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from processes import run_forked
 
 
 def loss_of(net, images, labels):
@@ -92,16 +85,9 @@ def worker(rank, args, port, report):
 
 
 def main():
-    args, port = parse_arguments(__doc__), free_port()
-    fork = multiprocessing.get_context("fork")  # torch is imported once; no thread of it runs yet
+    args = parse_arguments(__doc__)
     # pfl takes part in its all-reduce only in a process of this name.
-    others = [fork.Process(target=worker, args=(rank, args, port, None), name="MainProcess", daemon=True)
-              for rank in range(1, RANKS)]
-    for other in others:
-        other.start()
-    worker(0, args, port, Report(args))
-    for other in others:
-        other.join()
+    run_forked(worker, RANKS, args, Report(args), name="MainProcess")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from torch_common import finish
-from torch_step import free_port
+from processes import free_port
 
 
 def worker(rank, args):

@@ -11,7 +11,6 @@ steps together. `--graphs`: the compiler's mode with CUDA graphs.
 """
 import argparse
 import os
-import socket
 import statistics
 import time
 
@@ -19,6 +18,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
+from processes import free_port
 from torch_common import add_mode_arguments, autocast, finish, make_net, make_optimizer, memory_format
 
 
@@ -66,12 +66,6 @@ def worker(rank, args):
     if args.ranks > 1:
         dist.barrier()
         dist.destroy_process_group()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def main():
