@@ -12,6 +12,7 @@
 #include "dist/session.h"
 #include "dist/stop_signals.h"
 #include "io/checkpoint_folder.h"
+#include "io/json_number.h"
 #include "model/factory.h"
 #include "model/flat_parameters.h"
 #include "model/safetensors_weights.h"
@@ -104,8 +105,10 @@ Location locate(const std::string& path) {
 // Whether the SWA weights can be used: their norm statistics are estimated when the run ends.
 bool has_final_swa(const io::LoadedCheckpoint& checkpoint) {
   const auto identity = checkpoint.values.value("identity", nlohmann::json::object());
-  return checkpoint.values.value("swa.snapshots", 0) > 0 &&
-         checkpoint.step == identity.value("total_steps", -1);
+  const auto number = [](const nlohmann::json& object, const char* key) {
+    return io::whole_number<std::int64_t>(object.value(key, nlohmann::json())).value_or(-1);
+  };
+  return number(checkpoint.values, "swa.snapshots") > 0 && checkpoint.step == number(identity, "total_steps");
 }
 
 io::LoadedCheckpoint load(const Location& location, const config::RunConfig& config,

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "io/atomic_file.h"
 #include "io/file_system.h"
+#include "io/json_number.h"
 
 namespace rn::app {
 namespace {
@@ -66,7 +67,9 @@ FinishedRun read_finished(const std::string& dir) {
   FinishedRun run;
   if (!summary) return run;
   try {
-    if (summary->value("status", "") == "done") run.steps = summary->value("steps", std::int64_t{-1});
+    if (summary->value("status", "") == "done") {
+      run.steps = io::whole_number<std::int64_t>(summary->value("steps", nlohmann::json())).value_or(-1);
+    }
     const nlohmann::json evals = summary->value("evals", nlohmann::json::object());
     for (const auto& [split, by_weights] : evals.items()) {
       for (const auto& [weights, result] : by_weights.items()) {

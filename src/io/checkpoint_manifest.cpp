@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/tensor_hash.h"
+#include "io/json_number.h"
 
 namespace rn::io::detail {
 namespace {
@@ -83,14 +84,17 @@ Manifest parse_manifest(std::string_view text, const std::string& path) {
                           "\"; this version reads \"", kFormat, "\""));
     }
     Manifest manifest;
-    manifest.step = json.at("step").get<std::int64_t>();
-    RN_CHECK(manifest.step >= 0, "negative step");
+    const auto step = whole_number<std::int64_t>(json.at("step"));
+    RN_CHECK(step && *step >= 0, "step ", dump(json.at("step")));
+    manifest.step = *step;
     manifest.values = json.at("values");
     std::set<std::string> names;
     for (const auto& file : json.at("files")) {
       const auto name = file.at("name").get<std::string>();
       RN_CHECK(is_checkpoint_file_name(name) && names.insert(name).second, "file name ", name);
-      manifest.files.push_back({name, file.at("size").get<std::uint64_t>(), hash_from_hex(file.at("hash"))});
+      const auto size = whole_number<std::uint64_t>(file.at("size"));
+      RN_CHECK(size, "size ", dump(file.at("size")), " of ", name);
+      manifest.files.push_back({name, *size, hash_from_hex(file.at("hash"))});
     }
     return manifest;
   } catch (const nlohmann::json::exception& error) {

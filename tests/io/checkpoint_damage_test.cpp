@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/tensor_hash.h"
 #include "io/checkpoint_fixture.h"
 #include "io/checkpoint_manifest.h"
 #include "support/memory_file_system.h"
@@ -126,6 +127,26 @@ TEST_F(CheckpointDamageTest, AWellHashedManifestCannotBeNestedWithoutBound) {
     } else {
       EXPECT_THROW(detail::parse_manifest(text, "manifest.json"), DataError);
     }
+  }
+}
+
+// Numbers that no integer holds are refused and not converted, which would be undefined.
+TEST_F(CheckpointDamageTest, AWellHashedManifestHoldsWholeNumbers) {
+  const std::string size = cat(~0ULL), step = "\"step\": 100";
+  const std::string good = detail::format_manifest({100, {}, {{"a", ~0ULL, 2}}});
+  const auto with = [&](const std::string& old, const std::string& value) {
+    std::string body = good.substr(0, good.rfind("  \"manifest_hash\""));
+    body.replace(body.find(old), old.size(), value);
+    return cat(body, "  \"manifest_hash\": \"", hash_to_hex(tensor_hash(std::as_bytes(std::span(body)))),
+               "\"\n}\n");
+  };
+  EXPECT_NO_THROW(detail::parse_manifest(with(size, "7"), "manifest.json"));
+  for (const char* value : {"18446744073719515650", "1e300", "-1", "1.5", "\"7\"", "null"}) {
+    EXPECT_THROW(detail::parse_manifest(with(size, value), "manifest.json"), DataError) << value;
+  }
+  for (const char* value : {"18446744073709551615", "1e300", "-1", "1.5"}) {
+    EXPECT_THROW(detail::parse_manifest(with(step, cat("\"step\": ", value)), "manifest.json"), DataError)
+        << value;
   }
 }
 

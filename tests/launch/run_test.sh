@@ -137,14 +137,21 @@ case_usr1_is_forwarded() {
     expect_status 75
   done
 }
+# Of this case: others run beside it.
+expect_no_rank_left() {
+  local exe
+  for exe in /proc/[0-9]*/exe; do
+    if [ "$(readlink "$exe")" = "$RN_BUILD_DIR/bin/rn_dist" ] && [ "$(readlink "${exe%exe}cwd")" = "$PWD" ]; then
+      fail "a rank is left: $exe"
+    fi
+  done
+}
 case_a_second_stop_ends_the_run() {
-  local ranks exe
+  local ranks
   for ranks in 1 2; do
     signalled 2 INT $ranks config.yaml fake.mode=stuck
     case $status in 0 | 130 | 143) fail "exit $status claims a checkpoint" ;; esac
-    for exe in /proc/[0-9]*/exe; do
-      [ "$(readlink "$exe")" != "$RN_BUILD_DIR/bin/rn_dist" ] || fail "a rank is left: $exe"
-    done
+    expect_no_rank_left
   done
 }
 case_a_term_to_all_processes_is_a_request() {
@@ -174,15 +181,13 @@ case_a_request_waits_for_ranks_that_are_starting() {
   done
 }
 case_ranks_that_outlive_failure_json_are_ended() {
-  local ranks exe started=$SECONDS
+  local ranks started=$SECONDS
   for ranks in 1 2; do
     rm -rf runs
     RN_FAILURE_GRACE=2 launch -n $ranks config.yaml fake.mode=linger:7
     expect_status 7
     expect_output 'has not ended: ending it'
-    for exe in /proc/[0-9]*/exe; do
-      [ "$(readlink "$exe")" != "$RN_BUILD_DIR/bin/rn_dist" ] || fail "a rank is left: $exe"
-    done
+    expect_no_rank_left
   done
   [ $((SECONDS - started)) -lt 40 ] || fail "it took $((SECONDS - started)) s"
 }
