@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the libFuzzer programs of tests/fuzz and measures the line coverage of the readers.
 
-usage: fuzz.py [--build DIR] --runs N [TARGET...]      fuzz (all targets, or those); exit 1 where one finds something
+usage: fuzz.py [--build DIR] --runs N [--seed S] [TARGET...]   fuzz (all targets, or those); exit 1 where one finds something
        fuzz.py [--build DIR] --coverage [--log FILE] [TARGET...]     of both corpora; exit 1 below 95 % of the lines
        fuzz.py --list
 
@@ -55,12 +55,12 @@ def environment(build, target):
     return dict(os.environ, LLVM_PROFILE_FILE=str(profile), UBSAN_OPTIONS="print_stacktrace=1")
 
 
-def fuzz(build, target, runs):
+def fuzz(build, target, runs, seed):
     """One run of libFuzzer; its counts are kept for the table. Returns whether nothing was found."""
     findings = build / "findings" / target
     findings.mkdir(parents=True, exist_ok=True)
     length, _ = TARGETS[target]
-    command = [str(program(build, target)), f"-runs={runs}", f"-max_len={length}", "-timeout=10",
+    command = [str(program(build, target)), f"-runs={runs}", f"-seed={seed}", f"-max_len={length}", "-timeout=10",
                "-rss_limit_mb=1024", "-malloc_limit_mb=256", "-print_final_stats=1", f"-artifact_prefix={findings}/"]
     dictionary = SOURCE / "tests/fuzz" / f"{target}.dict"
     if dictionary.exists():
@@ -144,6 +144,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\n")[0])
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build-fuzz")
     parser.add_argument("--runs", type=int)
+    parser.add_argument("--seed", type=int, default=0)  # 0: another one every time
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--log")
     parser.add_argument("--list", action="store_true")
@@ -155,7 +156,7 @@ def main():
         return 0
     good = True
     if arguments.runs:
-        good = all([fuzz(arguments.build, target, arguments.runs) for target in targets])
+        good = all([fuzz(arguments.build, target, arguments.runs, arguments.seed) for target in targets])
     if arguments.coverage:
         good &= coverage(arguments.build, targets, arguments.log)
     return 0 if good else 1
