@@ -141,7 +141,8 @@ def coverage(build, targets, log):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\n")[0])
+    usage = __doc__.split("usage: ")[1].split("\n\n")[0]
+    parser = argparse.ArgumentParser(usage=usage.replace("%", "%%"))
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build-fuzz")
     parser.add_argument("--runs", type=int)
     parser.add_argument("--seed", type=int, default=0)  # 0: another one every time
