@@ -66,9 +66,15 @@ FinishedRun read_finished(const std::string& dir) {
   const auto summary = read_json(path);
   FinishedRun run;
   if (!summary) return run;
+  const DataError damaged(
+      cat(path,
+          " is not a summary as runs write it. Remove it, and the run goes on from its last "
+          "checkpoint."));
   try {
     if (summary->value("status", "") == "done") {
-      run.steps = io::whole_number<std::int64_t>(summary->value("steps", nlohmann::json())).value_or(-1);
+      const auto steps = io::whole_number<std::int64_t>(summary->value("steps", nlohmann::json(-1)));
+      if (!steps) throw damaged;
+      run.steps = *steps;
     }
     const nlohmann::json evals = summary->value("evals", nlohmann::json::object());
     for (const auto& [split, by_weights] : evals.items()) {
@@ -79,9 +85,7 @@ FinishedRun read_finished(const std::string& dir) {
       }
     }
   } catch (const nlohmann::json::exception&) {
-    throw DataError(cat(path,
-                        " is not a summary as runs write it. Remove it, and the run goes on from its last "
-                        "checkpoint."));
+    throw damaged;
   }
   return run;
 }
