@@ -50,7 +50,8 @@ void Watchdog::act_on(const Verdict& verdict, std::span<const RowSnapshot> rows,
   if (verdict.kind == Verdict::Kind::kFine) return;
   FailureReport report;
   if (verdict.culprit >= 0) {
-    report = report_of(board_.row(verdict.culprit), verdict.code, verdict.message);
+    // As it was judged: the board's row may have moved on, a culprit ends too.
+    report = report_of(rows[static_cast<std::size_t>(verdict.culprit)], verdict.code, verdict.message);
   } else if (verdict.other >= 0) {
     report = report_of(others[static_cast<std::size_t>(verdict.other)], verdict.code, verdict.message);
   } else {

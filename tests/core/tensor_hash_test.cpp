@@ -115,6 +115,9 @@ TEST(TensorHasherTest, OfNothingIsTheHashOfNothing) { EXPECT_EQ(TensorHasher().f
 
 // Prints the speed; the bound is far below what any machine reaches, so that a loaded one does not fail.
 TEST(TensorHashTest, IsFastEnoughForEveryStep) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's build is slow";
+#endif
   const std::vector<std::byte> bytes(std::size_t{64} << 20, std::byte{7});
   std::uint64_t hash = tensor_hash(bytes);
   double best_seconds = 1e9;
