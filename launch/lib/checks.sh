@@ -128,13 +128,12 @@ ratio_guard() {
 }
 
 beside_pytorch() { # beside_pytorch FOLDER ROW
-  local python=$RN_DEPS/venv-guard/bin/python3
-  export PYTHONPATH=${RN_TORCH_DIR%/torch}
-  "$python" -c 'import torch, torchvision' || {
-    echo "no PyTorch for $python in $PYTHONPATH"
+  local python=$RN_DEPS/venv-guard/bin/python3 wheels=${RN_TORCH_DIR%/torch}
+  PYTHONPATH=$wheels "$python" -c 'import torch, torchvision' || {
+    echo "no PyTorch for $python in $wheels"
     return 77
   }
-  "$RN_ROOT/bench/compare" --guard "$RN_ROOT/docs/results/performance/compare.json" "$2" --rounds 1 --steps 10 \
+  PYTHONPATH=$wheels "$RN_ROOT/bench/compare" --guard "$RN_ROOT/docs/results/performance/compare.json" "$2" --rounds 1 --steps 10 \
     --build "$1" --python "$python"
 }
 

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
 # Python environments in .deps/ with pinned wheels. Sourced after common.sh.
+#
+# Their interpreters run with -I: pip takes what it finds through PYTHONPATH (modules of a cluster set it) for installed.
 
 # The wheel of LibTorch is only unpacked for its C++ libraries, so the interpreter that runs pip need not be one that
 # the wheel is made for: where it is not, pip is asked for the files of this version.
@@ -24,7 +26,7 @@ python_fits_wheel() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_i
 
 # requirements_met VENV FILE: every pinned package of FILE is installed in VENV in that version.
 requirements_met() {
-  "$1/bin/python3" - "$2" <<'PY' 2>/dev/null
+  "$1/bin/python3" -I - "$2" <<'PY' 2>/dev/null
 import platform, re, sys
 from importlib import metadata
 
@@ -64,10 +66,10 @@ ensure_venv() {
 # Without ensurepip (Debian's python3 without python3-venv), pip runs from its own wheel, which RN_PIP_WHEEL names.
 make_venv() {
   if "$1" -c 'import ensurepip' 2>/dev/null; then
-    run "$1" -m venv "$2"
+    run "$1" -I -m venv "$2"
   else
-    run "$1" -m venv --without-pip "$2" &&
-      run "$2/bin/python3" "$RN_PIP_WHEEL/pip" install --quiet --no-index "$RN_PIP_WHEEL"
+    run "$1" -I -m venv --without-pip "$2" &&
+      run "$2/bin/python3" -I "$RN_PIP_WHEEL/pip" install --quiet --no-index "$RN_PIP_WHEEL"
   fi
 }
 
@@ -78,7 +80,7 @@ pip_install() {
     foreign=(--target "$("$venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
       --python-version "$RN_WHEEL_PYTHON" --only-binary=:all: --upgrade)
   fi
-  run "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check "$@" ${foreign[@]+"${foreign[@]}"} -r "$file"
+  run "$venv/bin/python3" -I -m pip install --quiet --disable-pip-version-check "$@" ${foreign[@]+"${foreign[@]}"} -r "$file"
 }
 
 # torch_version DIR: the version of the LibTorch in DIR (site-packages/torch), empty if there is none.

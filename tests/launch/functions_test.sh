@@ -42,6 +42,15 @@ expect yes yes_or_no has_tests "$scratch/ON"
 expect no yes_or_no has_tests "$scratch/OFF"
 expect no yes_or_no has_tests "$scratch/none"
 
+# What only PYTHONPATH leads to is not in an environment.
+mkdir -p "$scratch/venv/bin" "$scratch/modules/rn_pinned-1.0.dist-info"
+ln -s "$(command -v python3)" "$scratch/venv/bin/python3"
+printf 'Metadata-Version: 2.1\nName: rn-pinned\nVersion: 1.0\n' >"$scratch/modules/rn_pinned-1.0.dist-info/METADATA"
+echo 'rn-pinned==1.0' >"$scratch/requirements.txt"
+met() { PYTHONPATH=$1 yes_or_no requirements_met "$scratch/venv" "$scratch/requirements.txt"; }
+expect no met "$scratch/modules"
+expect no met ''
+
 gpus() { CUDA_VISIBLE_DEVICES=$1 gpu_count; }
 expect 0 gpus ''
 expect 0 gpus -1
