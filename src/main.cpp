@@ -25,7 +25,6 @@
 #include "data/data_command.h"
 #include "data/dataset.h"
 #include "dist/session.h"
-#include "model/factory.h"
 #include "model/flat_parameters.h"
 #include "model/host_allocator.h"
 #include "model/safetensors_weights.h"
@@ -50,7 +49,7 @@ int train_run(const config::RunConfig& cfg) {
 
     session.board().enter(dist::Phase::kData);
     const auto dataset = data::open_dataset(cfg.data, cfg.run.seed);
-    auto net = model::make_network(cfg.model, static_cast<int>(dataset->classes.size()), cfg.run.seed, &comm);
+    auto net = app::make_network(cfg, dataset->shape(), comm);
     app::initialize_stem(cfg, *dataset, *net);
     net->to(device);
     model::FlatParameters params(*net, comm,

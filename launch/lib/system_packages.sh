@@ -21,6 +21,8 @@ json|nlohmann-json3-dev|json-devel|nlohmann_json
 curl|libcurl4-openssl-dev ca-certificates|libcurl-devel|libcurl
 openssl|libssl-dev|openssl-devel|openssl
 zlib|zlib1g-dev|zlib-devel|zlib
+png|libpng-dev|libpng-devel|libpng
+jpeg|libjpeg-dev|libjpeg-turbo-devel|libjpeg-turbo
 gtest|libgtest-dev|gtest-devel|gtest'
 
 # packages_of NEED apt|dnf|conda
@@ -54,7 +56,7 @@ find_compiler() {
 # The libraries whose headers the compiler does not see.
 missing_libraries() {
   local header_of='yaml-cpp:yaml-cpp/yaml.h spdlog:spdlog/spdlog.h json:nlohmann/json.hpp curl:curl/curl.h
-    openssl:openssl/evp.h zlib:zlib.h gtest:gtest/gtest.h' entry
+    openssl:openssl/evp.h zlib:zlib.h png:png.h jpeg:jerror.h gtest:gtest/gtest.h' entry
   for entry in $header_of; do
     printf '#if !__has_include(<%s>)\nMISSING %s\n#endif\n' "${entry#*:}" "${entry%%:*}"
   done | ${CXX:-g++} -std=c++20 ${CONDA_PREFIX:+-isystem "$CONDA_PREFIX/include"} -x c++ -E -P - 2>/dev/null |
@@ -76,7 +78,7 @@ missing_needs() {
   if [ -n "${CXX:-}" ] && have "${CXX%% *}"; then
     missing_libraries
   else
-    printf '%s\n' yaml-cpp spdlog json curl openssl zlib gtest
+    printf '%s\n' yaml-cpp spdlog json curl openssl zlib png jpeg gtest
   fi | if [ "${1:-}" = tests ]; then cat; else grep -v '^gtest$' || true; fi
 }
 

@@ -6,15 +6,12 @@
 #include "config/validate.h"
 #include "core/error.h"
 #include "dist/single_communicator.h"
-#include "model/factory.h"
 #include "model/flat_parameters.h"
 #include "train/step_plan.h"
 
 namespace rn::app {
 namespace {
 
-constexpr std::int64_t kCifarTrain = 50000;  // the files are not read
-constexpr std::int64_t kCifarTest = 10000;
 constexpr double kMiB = 1024.0 * 1024.0;
 
 // Storages of the flat layout that a run holds: weights, gradient, momentum, and the averages.
@@ -22,37 +19,26 @@ int storage_count(const config::RunConfig& config) {
   return 3 + (config.ema.enabled ? 1 : 0) + (config.swa.enabled ? 1 : 0);
 }
 
-bool is_cifar(const config::RunConfig& config) { return config.data.dataset == "cifar10"; }
-
 }  // namespace
 
-std::int64_t dry_run_samples(const config::RunConfig& config) {
-  return (is_cifar(config) ? kCifarTrain : config.data.synthetic_train) - config.data.validation;
-}
-
-std::int64_t dry_run_test_samples(const config::RunConfig& config) {
-  return is_cifar(config) ? kCifarTest : config.data.synthetic_test;
-}
-
-std::string dry_run_source(const config::RunConfig& config) {
-  return cat(dry_run_samples(config), " to train on, ",
-             is_cifar(config) ? cat("assuming the whole of CIFAR-10 (", kCifarTrain, ")")
-                              : "as data.synthetic_train says",
-             config.data.validation > 0 ? cat(", less ", config.data.validation, " held out") : "");
+std::string describe_images(const data::DatasetShape& images) {
+  return cat(images.train, " to train on, ", images.origin,
+             images.val > 0 ? cat(", less ", images.val, " held out") : "", "; 3 x ", images.height, " x ",
+             images.width);
 }
 
 void print_dry_run(const config::RunConfig& config, int world_size, std::ostream& out) {
   config::check_world(config, world_size);
   dist::SingleCommunicator communicator;
-  auto net = model::make_network(config.model, kDryRunClasses, config.run.seed, &communicator);
-  const ModelCost cost = print_layers(*net, out);
+  const data::DatasetShape images = data::expected_shape(config.data);
+  const auto net = make_network(config, images, communicator);
+  const ModelCost cost = print_layers(*net, images, out);
   const model::FlatParameters params(*net, communicator, bucket_elements(config.dist));
 
-  const std::int64_t samples = dry_run_samples(config);
   const std::int64_t batch = config::global_batch(config, world_size);
   const train::StepPlan plan(
-      {samples, batch, world_size, config::shards_of_rank(config, world_size), config.train.drop_last},
-      config.run.seed, config.augment, kDryRunSide, kDryRunSide);
+      {images.train, batch, world_size, config::shards_of_rank(config, world_size), config.train.drop_last},
+      config.run.seed, config.augment, images.height, images.width);
   const auto total = plan.total_steps(config.train.epochs, config.train.max_steps);
   const auto shard = plan.shard(plan.at(0), 0, 0).size();
   const auto precision = train::resolve_precision(config.train.precision, torch::kCPU);
@@ -62,9 +48,9 @@ void print_dry_run(const config::RunConfig& config, int world_size, std::ostream
   const double training_flops = cost.training_flops();
   out << '\n'
       << "parameters      " << cost.parameters << ", running statistics " << params.statistics.numel() << '\n'
-      << "images          " << dry_run_source(config) << '\n'
+      << "images          " << describe_images(images) << '\n'
       << format_line("compute         %.2f GFLOP per training image, %.1f TFLOP per epoch\n",
-                     training_flops / 1e9, training_flops * static_cast<double>(samples) / 1e12)
+                     training_flops / 1e9, training_flops * static_cast<double>(images.train) / 1e12)
       << "precision       " << train::name_of(precision) << " on this machine's CPU\n"
       << "batch           " << batch << " global = " << world_size << " rank(s) x "
       << config::shards_of_rank(config, world_size) << " micro-step(s) x " << shard << " images\n"

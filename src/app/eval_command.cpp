@@ -13,7 +13,6 @@
 #include "dist/stop_signals.h"
 #include "io/checkpoint_folder.h"
 #include "io/json_number.h"
-#include "model/factory.h"
 #include "model/flat_parameters.h"
 #include "model/safetensors_weights.h"
 #include "train/evaluator.h"
@@ -203,8 +202,7 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
                                                               : dataset->train;
     if (images.size == 0) throw ConfigError(cat("eval: the split '", arguments.split, "' is empty"));
 
-    auto net = model::make_network(config.model, static_cast<int>(dataset->classes.size()), config.run.seed,
-                                   &session.communicator());
+    auto net = make_network(config, dataset->shape(), session.communicator());
     net->to(device);
     model::FlatParameters params(*net, session.communicator(), bucket_elements(config.dist));
     const std::string file = (weights == "raw" ? "model" : weights) + std::string(".safetensors");

@@ -8,6 +8,7 @@
 #include "app/dry_run.h"
 #include "app/federated_setup.h"
 #include "app/layer_table.h"
+#include "app/setup.h"
 #include "config/derived.h"
 #include "core/error.h"
 #include "dist/single_communicator.h"
@@ -26,7 +27,6 @@ namespace {
 using namespace federated;
 
 constexpr double kMiB = 1024.0 * 1024.0;
-constexpr double kImageBytes = 3.0 * kDryRunSide * kDryRunSide;
 
 // Bytes of all tensors of a state.
 class ByteCounter final : public train::StateVisitor {
@@ -58,15 +58,17 @@ std::string mib(Number bytes) {
 
 // The sizes of the clients follow from those of the classes, which are equal in the whole of CIFAR-10. What a
 // partition file says is not read.
-std::vector<std::int64_t> planned_images(const config::RunConfig& config, std::int64_t samples) {
+std::vector<std::int64_t> planned_images(const config::RunConfig& config, const data::DatasetShape& images) {
   const auto& fed = config.federated;
   if (fed.partition == "file") {
     return std::vector<std::int64_t>(static_cast<std::size_t>(fed.clients),
-                                     std::max<std::int64_t>(1, samples / fed.clients));
+                                     std::max<std::int64_t>(1, images.train / fed.clients));
   }
-  std::vector<std::uint8_t> labels(static_cast<std::size_t>(samples));
-  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i % kDryRunClasses);
-  return client_images(make_partition(fed, {labels, kDryRunClasses}, config.run.seed));
+  std::vector<std::uint8_t> labels(static_cast<std::size_t>(images.train));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    labels[i] = static_cast<std::uint8_t>(i % static_cast<std::size_t>(images.classes));
+  }
+  return client_images(make_partition(fed, {labels, images.classes}, config.run.seed));
 }
 
 // What of the sizes is an assumption.
@@ -80,17 +82,17 @@ std::string assumption(const FederatedOptions& fed) {
 
 void print_federated_dry_run(const config::RunConfig& config, int world_size, std::ostream& out) {
   const auto& fed = config.federated;
-  const std::int64_t samples = dry_run_samples(config);
-  const auto images = planned_images(config, samples);
+  const data::DatasetShape dataset = data::expected_shape(config.data);
+  const auto images = planned_images(config, dataset);
 
   dist::SingleCommunicator communicator;
-  auto net = model::make_network(config.model, kDryRunClasses, config.run.seed, &communicator);
-  const ModelCost cost = print_layers(*net, out);
+  const auto net = make_network(config, dataset, communicator);
+  const ModelCost cost = print_layers(*net, dataset, out);
   model::FlatParameters params(*net, communicator, kOneBucket);
   const auto precision = train::resolve_precision(config.train.precision, torch::kCPU);
   const LocalOptions local = local_options(config, precision);
-  const data::ImageSet no_images;
-  LocalTrainer trainer(*net, params, no_images, kDryRunClasses, local);
+  const data::ImageSet no_images{.height = dataset.height, .width = dataset.width};
+  LocalTrainer trainer(*net, params, no_images, dataset.classes, local);
   const auto algorithm = make_algorithm(fed, config.optimizer, params, trainer);
   const CohortSampler wanted(fed, {images, local.batch, local.drop_last, 0, 0}, config.run.seed);
   const PrivacyAccount privacy(fed, wanted.wanted());
@@ -123,8 +125,7 @@ void print_federated_dry_run(const config::RunConfig& config, int world_size, st
                : 0;
   // Weights, gradient and momentum of the resident model; the mean and its float64 sum.
   const double model_bytes = 3 * storage + server.bytes + 3 * storage * (algorithm->sums_variates() ? 2 : 1);
-  const double image_bytes =
-      static_cast<double>(samples + config.data.validation + dry_run_test_samples(config)) * kImageBytes;
+  const double image_bytes = 3.0 * dataset.height * dataset.width * static_cast<double>(dataset.images());
   const double activation_bytes =
       static_cast<double>(cost.activations * std::max(local.batch, eval_options(config, torch::kCPU).batch)) *
       (precision == train::Precision::kFP32 ? 4.0 : 2.0);
@@ -134,7 +135,7 @@ void print_federated_dry_run(const config::RunConfig& config, int world_size, st
   const std::string unit = is_async ? "server step" : "round";
   out << '\n'
       << "parameters      " << cost.parameters << ", running statistics " << params.statistics.numel() << '\n'
-      << "images          " << dry_run_source(config) << '\n'
+      << "images          " << describe_images(dataset) << '\n'
       << "clients         " << fed.clients << " (" << describe_partition(fed) << "), images of each "
       << spread(images) << assumption(fed) << '\n'
       << "cohort          " << cohorts.wanted()

@@ -25,7 +25,6 @@
 #include "federated/personal_evaluation.h"
 #include "federated/plots.h"
 #include "federated/simulator.h"
-#include "model/factory.h"
 #include "model/flat_parameters.h"
 #include "model/host_allocator.h"
 #include "report/run_report.h"
@@ -108,7 +107,7 @@ int federated_run(const config::RunConfig& cfg) {
     const auto dataset = data::open_dataset(cfg.data, cfg.run.seed);
     const int classes = static_cast<int>(dataset->classes.size());
     const auto partition = make_partition(cfg.federated, {dataset->train.labels, classes}, cfg.run.seed);
-    auto net = model::make_network(cfg.model, classes, cfg.run.seed, &comm);
+    auto net = make_network(cfg, dataset->shape(), comm);
     net->to(device);
     model::FlatParameters params(*net, comm, kOneBucket);
     const std::uint64_t content = data_hash(*dataset, partition);

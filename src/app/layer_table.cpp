@@ -16,10 +16,10 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
-ModelCost print_layers(model::Network& net, std::ostream& out) {
+ModelCost print_layers(model::Network& net, const data::DatasetShape& images, std::ostream& out) {
   ModelCost cost;
   out << format_line("%-34s %14s %12s %14s\n", "layer", "output", "parameters", "MFLOP/image");
-  for (const auto& layer : model::summarize(net, kDryRunSide, kDryRunSide)) {
+  for (const auto& layer : model::summarize(net, images.height, images.width)) {
     out << format_line("%-34s %14s %12lld %14.2f\n", layer.name.c_str(),
                        shape_text(layer.output_shape).c_str(), static_cast<long long>(layer.parameters),
                        static_cast<double>(layer.forward_flops) / 1e6);

@@ -6,12 +6,10 @@
 #include <ostream>
 #include <string>
 
+#include "data/dataset.h"
 #include "model/factory.h"
 
 namespace rn::app {
-
-inline constexpr int kDryRunSide = 32;     // of the images: CIFAR-10's, since no data is read
-inline constexpr int kDryRunClasses = 10;  // likewise
 
 struct ModelCost {
   std::int64_t parameters = 0;
@@ -23,7 +21,7 @@ struct ModelCost {
 };
 
 // Prints a line per layer and returns the sums.
-ModelCost print_layers(model::Network& net, std::ostream& out);
+ModelCost print_layers(model::Network& net, const data::DatasetShape& images, std::ostream& out);
 
 // printf's formats, for lines of at most 255 characters.
 template <typename... Values>

@@ -18,6 +18,7 @@
 #include "io/file_system.h"
 #include "io/safetensors.h"
 #include "model/device_stream.h"
+#include "model/factory.h"
 #include "model/safetensors_weights.h"
 #include "model/stem_whitening.h"
 #include "train/batch.h"
@@ -44,6 +45,12 @@ void check_device_options(const config::RunConfig& config, torch::Device device)
 std::int64_t bucket_elements(const dist::DistOptions& options) {
   constexpr double kElementsPerMiB = 1024.0 * 1024.0 / sizeof(float);
   return std::max<std::int64_t>(1, std::llround(options.bucket_mib * kElementsPerMiB));
+}
+
+std::shared_ptr<model::Network> make_network(const config::RunConfig& config,
+                                             const data::DatasetShape& images, Communicator& communicator) {
+  model::require_image_size(config.model, images.height, images.width);
+  return model::make_network(config.model, images.classes, config.run.seed, &communicator);
 }
 
 void initialize_stem(const config::RunConfig& config, const data::Dataset& dataset, model::Network& net) {

@@ -27,6 +27,11 @@ std::int64_t bucket_elements(const dist::DistOptions& options);
 train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision,
                                       int world_size);
 
+// The network of the configuration for these images, with fresh weights, on the CPU. Throws ConfigError where
+// it cannot take them. Borrows `communicator`.
+std::shared_ptr<model::Network> make_network(const config::RunConfig& config,
+                                             const data::DatasetShape& images, Communicator& communicator);
+
 // model.stem_init: what it asks for, from the first training images.
 void initialize_stem(const config::RunConfig& config, const data::Dataset& dataset, model::Network& net);
 

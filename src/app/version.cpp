@@ -11,6 +11,7 @@
 #include "app/build_info.h"
 #include "core/error.h"
 #include "core/host_name.h"
+#include "data/picture.h"
 #include "dist/library_versions.h"
 
 namespace rn::app {
@@ -34,8 +35,9 @@ std::string version_text() {
   const std::string nccl = dist::nccl_version();
   return cat(version_line(), "\n  compiler  ", kCompiler, "\n  MPI       ", dist::mpi_version(),
              "\n  NCCL      ", nccl.empty() ? "not in this build" : nccl, "\n  libcurl   ", curl_version(),
-             "\n  zlib      ", zlibVersion(), "\n  OpenSSL   ", OpenSSL_version(OPENSSL_VERSION),
-             "\n  CPU       ", cpu_name(), " (", at::get_cpu_capability(), ")\n");
+             "\n  zlib      ", zlibVersion(), "\n  images    ", data::picture_libraries(), "\n  OpenSSL   ",
+             OpenSSL_version(OPENSSL_VERSION), "\n  CPU       ", cpu_name(), " (", at::get_cpu_capability(),
+             ")\n");
 }
 
 nlohmann::json environment_json(dist::Session& session) {

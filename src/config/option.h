@@ -39,7 +39,6 @@ struct Option {
   ValueType type = ValueType::kText;
   Range range;                       // kInteger, kNumber, kDuration
   std::vector<std::string> choices;  // kChoice
-  std::vector<std::string> planned;  // choices of the contract that this version does not have yet
   bool identity = false;             // part of what makes two runs the same run (see identity.h)
 
   // The typed access to the field. `set` takes a value of this option's type that `range` and `choices`

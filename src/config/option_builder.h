@@ -24,8 +24,8 @@ inline constexpr double kMostTracedSteps = 10000;  // some 30 MB per rank
 // Above 0, at most `max`.
 inline Range positive(double max) { return {.min = 0, .max = max, .min_excluded = true}; }
 
-// Adds the options of one section. The reference that each call returns is for `.identity` or `.planned` in
-// the same statement: the next call may move the table.
+// Adds the options of one section. The reference that each call returns is for `.identity` in the same
+// statement: the next call may move the table.
 template <typename S>
 class SectionBuilder {
  public:

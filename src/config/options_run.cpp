@@ -66,10 +66,16 @@ void add_data_options(std::vector<Option>& table) {
   using data::DataOptions;
   using data::Flip;
   SectionBuilder data(table, "data", &RunConfig::data, true);
-  data.one_of("dataset", &DataOptions::dataset, "The images.", {"cifar10", "synthetic"}).planned = {"folder"};
+  data.one_of("dataset", &DataOptions::dataset,
+              "The images; folder: PNG and JPEG files in ROOT/train/CLASS/ and ROOT/test/CLASS/.",
+              {"cifar10", "synthetic", "folder"});
   data.text("root", &DataOptions::root,
-            "Folder or archive of the data; empty: $RN_CIFAR10_DIR, else ./data/cifar10.")
+            "Folder or archive of the data; empty (cifar10 only): $RN_CIFAR10_DIR, else ./data/cifar10.")
       .identity = false;
+  data.integer(
+      "image_size", &DataOptions::image_size,
+      "Side that the images of dataset: folder are scaled and cropped to; 0: they have one size already.",
+      between(0, data::kMaxImageSide));
   data.integer("validation", &DataOptions::validation,
                "Training images held out as the split val, drawn by seed; 0: none.", between(0, kMostImages));
   data.integer("synthetic_train", &DataOptions::synthetic_train, "Training images of dataset: synthetic.",

@@ -130,10 +130,6 @@ ScalarResult read_number(const Option& option, const std::string& text) {
 ScalarResult read_choice(const Option& option, const std::string& text) {
   const auto& choices = option.choices;
   if (std::find(choices.begin(), choices.end(), text) != choices.end()) return {text, ""};
-  const auto& planned = option.planned;
-  if (std::find(planned.begin(), planned.end(), text) != planned.end()) {
-    return fail(option, cat(quote(text), " is not available in this version"));
-  }
   const auto near = nearest(text, choices);
   return fail(option,
               cat(quote(text), " is not known", near ? cat("; did you mean ", quote(*near), "?") : ""));

@@ -43,18 +43,22 @@ void check_model(const RunConfig& config, Rules& rules) {
 
 void check_data(const RunConfig& config, Rules& rules) {
   const auto& data = config.data;
-  const bool synthetic = data.dataset == "synthetic";
+  const bool synthetic = data.dataset == "synthetic", folder = data.dataset == "folder";
+  rules.require(!folder || !data.root.empty(), {"data.root", "data.dataset"},
+                "must name the folder that holds train/ and test/, since data.dataset is folder");
   const std::int64_t images = synthetic ? data.synthetic_train : 50000;  // CIFAR-10's training images
-  rules.require(data.validation < images, {"data.validation", "data.dataset", "data.synthetic_train"},
-                data.validation, " images held out leave none of the ", images, " to train on");
+  rules.require(folder || data.validation < images,
+                {"data.validation", "data.dataset", "data.synthetic_train"}, data.validation,
+                " images held out leave none of the ", images, " to train on");
 
-  constexpr int kImageSide = 32;
+  // A folder's images are looked at later; the augmenter holds them to the same rule.
+  const int side = !folder ? 32 : data.image_size > 0 ? data.image_size : data::kMaxImageSide;
   const auto& augment = config.augment;
   // A reflection has one pixel less than the side to give (torch.nn.ReflectionPad2d).
-  rules.require(augment.crop_mode != data::CropMode::kReflect || augment.crop_padding < kImageSide,
+  rules.require(augment.crop_mode != data::CropMode::kReflect || augment.crop_padding < side,
                 {"augment.crop_padding", "augment.crop_mode"}, augment.crop_padding,
-                " pixels cannot be reflected in images of ", kImageSide, " pixels; use at most ",
-                kImageSide - 1, " or crop_mode: zero");
+                " pixels cannot be reflected in images of ", side, " pixels; use at most ", side - 1,
+                " or crop_mode: zero");
 }
 
 void check_train(const RunConfig& config, Rules& rules) {

@@ -8,8 +8,6 @@
 namespace rn::data {
 namespace {
 
-constexpr int kMaxSide = 4096;
-
 bool draw_flip(const AugmentOptions& options, std::uint64_t seed, std::int64_t epoch, std::uint64_t sample) {
   switch (options.flip) {
     case Flip::kNone:
@@ -59,9 +57,9 @@ Augmenter::Augmenter(const AugmentOptions& options, int channels, int height, in
 Augmenter::Augmenter(const AugmentOptions& options, const Normalization& normalization, int channels,
                      int height, int width)
     : options_(options), channels_(channels), height_(height), width_(width) {
-  RN_CHECK(
-      channels >= 1 && channels <= 3 && height >= 1 && width >= 1 && height <= kMaxSide && width <= kMaxSide,
-      "image shape ", channels, " x ", height, " x ", width);
+  RN_CHECK(channels >= 1 && channels <= 3 && height >= 1 && width >= 1 && height <= kMaxImageSide &&
+               width <= kMaxImageSide,
+           "image shape ", channels, " x ", height, " x ", width);
   // Zero padding of a whole side already shows crops without the image; more has no use and would overflow
   // the draws.
   const int side = std::min(height, width);
@@ -128,7 +126,7 @@ void Augmenter::apply_channels(const std::uint8_t* pixels, const AugmentDraw& dr
   const bool reflects = options_.crop_mode == CropMode::kReflect;
 
   // Output column -> source column, for [begin, end); columns outside are zero padding.
-  std::array<std::int16_t, kMaxSide> columns;
+  std::array<std::int16_t, kMaxImageSide> columns;
   int begin = width_, end = 0;
   for (int x = 0; x < width_; ++x) {
     const int source = source_coordinate(draw.flip ? width_ - 1 - x : x, shift_x, width_, reflects);

@@ -10,7 +10,8 @@
 namespace rn::data {
 
 inline constexpr int kCifarClasses = 10;
-inline constexpr std::int64_t kCifarImageBytes = 3 * 32 * 32;  // planes R, G, B of 32 x 32
+inline constexpr int kCifarSide = 32;
+inline constexpr std::int64_t kCifarImageBytes = 3 * kCifarSide * kCifarSide;  // planes R, G, B
 inline constexpr std::int64_t kCifarRecordBytes =
     1 + kCifarImageBytes;  // binary layout: label, then the planes
 inline constexpr int kCifarTrainFiles = 5;

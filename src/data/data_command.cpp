@@ -47,6 +47,9 @@ constexpr const char* kHelp = R"(usage: rn_dist data COMMAND [options]
       --sheet FILE.png  write a contact sheet: a row of images per class
       --split NAME      of which split: train or test (default train)
 
+verify and show also take a folder of images (ROOT/train/CLASS/*.png|jpg, ROOT/test/CLASS/...):
+      --image-size N    scale and crop its images to N x N, as data.image_size does
+
 All take --root DIR; without it $RN_CIFAR10_DIR, else data/cifar10 (synth and import: --root is required).
 )";
 
@@ -127,8 +130,8 @@ std::string plural(std::size_t count, const char* noun) {
   return cat(count, " ", noun, count == 1 ? "" : "s");
 }
 
-void print_split(const char* name, const ImageSet& images, std::ostream& out) {
-  const SplitStatistics statistics = measure(images, kCifarClasses);
+void print_split(const char* name, const ImageSet& images, int classes, std::ostream& out) {
+  const SplitStatistics statistics = measure(images, classes);
   std::ostringstream text;
   text << name << ": " << images.size << " images; per class";
   for (const auto count : statistics.class_counts) text << ' ' << count;
@@ -152,8 +155,30 @@ int fetch(const Arguments& arguments, std::ostream& out) {
   return 0;
 }
 
+// What the arguments name if that is a folder of images and no CIFAR-10.
+std::shared_ptr<const Dataset> open_folder(const Arguments& arguments) {
+  const std::string root = arguments.text("--root", "");
+  std::error_code ignored;
+  if (root.empty() || find_cifar(root) ||
+      !std::filesystem::is_directory(std::filesystem::path(root) / "train", ignored)) {
+    if (arguments.has("--image-size")) arguments.fail("--image-size is for a folder with train/CLASS/ in it");
+    return nullptr;
+  }
+  DataOptions options{.dataset = "folder", .root = root};
+  options.image_size = static_cast<int>(arguments.number("--image-size", 0, 1, kMaxImageSide));
+  return open_dataset(options, 0);
+}
+
 int verify(const Arguments& arguments, std::ostream& out) {
-  arguments.expect_positional(0, "verify [--root DIR]");
+  arguments.expect_positional(0, "verify [--root DIR] [--image-size N]");
+  if (const auto dataset = open_folder(arguments)) {
+    const int classes = static_cast<int>(dataset->classes.size());
+    out << classes << " classes in " << dataset->source << '\n';
+    print_split("train", dataset->train, classes, out);
+    print_split("test", dataset->test, classes, out);
+    out << "content hash " << hash_to_hex(dataset->content_hash) << '\n';
+    return 0;
+  }
   const CifarLocation location = require_cifar(arguments.text("--root", ""));
   const CifarSplits splits = check_cifar(location);
   out << (location.synthetic ? "SYNTHETIC set in " : "CIFAR-10 in ") << location.path << '\n';
@@ -166,8 +191,8 @@ int verify(const Arguments& arguments, std::ostream& out) {
     throw DataError(cat("[data] ", plural(broken, "file"), " of ", splits.files.size(), " in ", location.path,
                         broken == 1 ? " is" : " are", " missing or broken (listed above)"));
   }
-  print_split("train", splits.train, out);
-  print_split("test", splits.test, out);
+  print_split("train", splits.train, kCifarClasses, out);
+  print_split("test", splits.test, kCifarClasses, out);
   out << "content hash " << hash_to_hex(content_hash(splits.train, ImageSet(), splits.test)) << '\n';
   return 0;
 }
@@ -208,23 +233,30 @@ int synth(const Arguments& arguments, std::ostream& out) {
 }
 
 int show(const Arguments& arguments, std::ostream& out) {
-  arguments.expect_positional(0, "show [--root DIR] [--sheet FILE.png] [--split train|test]");
+  arguments.expect_positional(0,
+                              "show [--root DIR] [--image-size N] [--sheet FILE.png] [--split train|test]");
   const std::string split = arguments.text("--split", "train");
   if (split != "train" && split != "test") arguments.fail(cat("--split is train or test, not '", split, "'"));
-  const CifarLocation location = require_cifar(arguments.text("--root", ""));
-  const CifarSplits splits = read_cifar(location);
-  out << (location.synthetic ? "SYNTHETIC set in " : "CIFAR-10 in ") << location.path << '\n';
-  out << "train " << splits.train.size << ", test " << splits.test.size << " images of 3 x 32 x 32\n";
-  const auto& names = cifar_class_names();
-  const SplitStatistics train = measure(splits.train, kCifarClasses);
-  const SplitStatistics test = measure(splits.test, kCifarClasses);
+  auto dataset = open_folder(arguments);
+  if (!dataset) dataset = open_dataset({.root = arguments.text("--root", "")}, 0);
+  const bool is_cifar = dataset->name == "cifar10", is_synthetic = dataset->name == "synthetic";
+  out << (is_synthetic ? "SYNTHETIC set in "
+          : is_cifar   ? "CIFAR-10 in "
+                       : "Images in ")
+      << dataset->source << '\n';
+  out << "train " << dataset->train.size << ", test " << dataset->test.size << " images of 3 x "
+      << dataset->train.height << " x " << dataset->train.width << '\n';
+  const auto& names = dataset->classes;
+  const int classes = static_cast<int>(names.size());
+  const SplitStatistics train = measure(dataset->train, classes);
+  const SplitStatistics test = measure(dataset->test, classes);
   for (std::size_t i = 0; i < names.size(); ++i) {
     out << "  " << i << ' ' << std::left << std::setw(12) << names[i] << std::right << std::setw(6)
         << train.class_counts[i] << std::setw(6) << test.class_counts[i] << '\n';
   }
   if (arguments.has("--sheet")) {
     const std::string path = arguments.text("--sheet", "");
-    write_contact_sheet(path, split == "train" ? splits.train : splits.test, kCifarClasses);
+    write_contact_sheet(path, split == "train" ? dataset->train : dataset->test, classes);
     out << "Wrote " << path << '\n';
   }
   return 0;
@@ -240,10 +272,10 @@ struct Command {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"fetch", fetch, {"--root", "--url", "--mirror"}, {"--force", "--keep-archive"}},
-      {"verify", verify, {"--root"}, {}},
+      {"verify", verify, {"--root", "--image-size"}, {}},
       {"import", import_set, {"--root"}, {"--force"}},
       {"synth", synth, {"--root", "--train", "--test", "--seed"}, {"--force"}},
-      {"show", show, {"--root", "--sheet", "--split"}, {}},
+      {"show", show, {"--root", "--image-size", "--sheet", "--split"}, {}},
   };
   return all;
 }

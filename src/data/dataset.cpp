@@ -6,7 +6,9 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "data/cifar_dataset.h"
+#include "data/cifar_format.h"
 #include "data/content_hash.h"
+#include "data/folder_dataset.h"
 #include "data/synthetic_dataset.h"
 
 namespace rn::data {
@@ -56,7 +58,37 @@ ImageSet move_out(ImageSet& from, const std::vector<std::int64_t>& chosen) {
   return out;
 }
 
+const std::string& require_root(const DataOptions& options) {
+  if (options.root.empty()) {
+    throw ConfigError(
+        "data.root: data.dataset: folder needs it: the folder that holds train/CLASS/*.png (or .jpg)");
+  }
+  return options.root;
+}
+
+void require_known(const std::string& dataset) {
+  if (dataset != "cifar10") {
+    throw ConfigError(cat("data.dataset: '", dataset, "' is unknown; allowed: cifar10, synthetic, folder"));
+  }
+}
+
+void require_images_left(std::int64_t held_out, std::int64_t images) {
+  if (held_out < 0 || held_out >= images) {
+    throw ConfigError(
+        cat("data.validation: ", held_out, " images cannot be held out of ", images, " training images"));
+  }
+}
+
 void read_into(Dataset& dataset, const DataOptions& options) {
+  if (options.dataset == "folder") {
+    const FolderListing listing = list_folder(require_root(options));
+    dataset.name = "folder";
+    dataset.source = options.root;
+    dataset.classes = listing.classes;
+    read_folder(listing, options, dataset);
+    return;
+  }
+  dataset.classes = cifar_class_names();
   if (options.dataset == "synthetic") {
     dataset.name = "synthetic";
     dataset.source = "made in memory";
@@ -64,9 +96,7 @@ void read_into(Dataset& dataset, const DataOptions& options) {
     dataset.test = make_synthetic(options.synthetic_test, SyntheticSplit::kTest, kSyntheticSeed);
     return;
   }
-  if (options.dataset != "cifar10") {
-    throw ConfigError(cat("data.dataset: '", options.dataset, "' is unknown; allowed: cifar10, synthetic"));
-  }
+  require_known(options.dataset);
   const CifarLocation location = require_cifar(options.root);
   CifarSplits splits = read_cifar(location);
   dataset.name = location.synthetic ? "synthetic" : "cifar10";
@@ -77,14 +107,50 @@ void read_into(Dataset& dataset, const DataOptions& options) {
 
 }  // namespace
 
+DatasetShape Dataset::shape() const {
+  return {.train = train.size,
+          .val = val.size,
+          .test = test.size,
+          .classes = static_cast<int>(classes.size()),
+          .height = train.height,
+          .width = train.width,
+          .origin = cat("read from ", source)};
+}
+
+DatasetShape expected_shape(const DataOptions& options) {
+  constexpr CifarCounts kWhole;
+  DatasetShape shape{.train = kWhole.train(),
+                     .test = kWhole.test(),
+                     .classes = kCifarClasses,
+                     .height = kCifarSide,
+                     .width = kCifarSide,
+                     .origin = cat("assuming the whole of CIFAR-10 (", kWhole.train(), ")")};
+  if (options.dataset == "folder") {
+    const FolderListing listing = list_folder(require_root(options));
+    const PictureSize size = folder_image_size(listing, options);
+    shape = {.train = static_cast<std::int64_t>(listing.train.paths.size()),
+             .test = static_cast<std::int64_t>(listing.test.paths.size()),
+             .classes = static_cast<int>(listing.classes.size()),
+             .height = size.height,
+             .width = size.width,
+             .origin = cat("as listed in ", options.root)};
+  } else if (options.dataset == "synthetic") {
+    shape.train = options.synthetic_train;
+    shape.test = options.synthetic_test;
+    shape.origin = "as data.synthetic_train says";
+  } else {
+    require_known(options.dataset);
+  }
+  require_images_left(options.validation, shape.train);
+  shape.val = options.validation;
+  shape.train -= shape.val;
+  return shape;
+}
+
 std::shared_ptr<const Dataset> open_dataset(const DataOptions& options, std::uint64_t seed) {
   auto dataset = std::make_shared<Dataset>();
-  dataset->classes = cifar_class_names();
   read_into(*dataset, options);
-  if (options.validation < 0 || options.validation >= dataset->train.size) {
-    throw ConfigError(cat("data.validation: ", options.validation, " images cannot be held out of ",
-                          dataset->train.size, " training images"));
-  }
+  require_images_left(options.validation, dataset->train.size);
   if (options.validation > 0) {
     dataset->val = move_out(dataset->train, draw_validation(dataset->train.size, options.validation, seed));
   }

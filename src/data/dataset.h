@@ -27,15 +27,33 @@ struct ImageSet {
   }
 };
 
+struct DatasetShape {
+  std::int64_t train = 0;  // images to train on, those held out left out
+  std::int64_t val = 0;
+  std::int64_t test = 0;
+  int classes = 0;
+  int height = 0;
+  int width = 0;
+  std::string origin;  // where the numbers are from, in words
+
+  std::int64_t images() const { return train + val + test; }
+};
+
 struct Dataset {
-  std::string name;    // "cifar10" or "synthetic"
+  std::string name;    // "cifar10", "synthetic" or "folder"
   std::string source;  // where it was read from
   std::vector<std::string> classes;
   ImageSet train;
   ImageSet val;  // empty unless data.validation > 0
   ImageSet test;
   std::uint64_t content_hash = 0;  // over pixels and labels of all splits: part of the run's identity
+
+  DatasetShape shape() const;
 };
+
+// What open_dataset will give: files of a folder are listed, and one header read, else nothing. Throws as it
+// does.
+DatasetShape expected_shape(const DataOptions& options);
 
 // Opens what `options` names. Throws DataError (missing, truncated, oversized file, bad label: which file,
 // which record, and the line to type when it is missing). `seed` draws the validation split. Downloads

@@ -6,9 +6,12 @@
 
 namespace rn::data {
 
+inline constexpr int kMaxImageSide = 4096;  // of an image in memory
+
 struct DataOptions {
-  std::string dataset = "cifar10";      // cifar10 | synthetic
-  std::string root;                     // empty: $RN_CIFAR10_DIR, else ./data/cifar10
+  std::string dataset = "cifar10";      // cifar10 | synthetic | folder
+  std::string root;                     // cifar10, empty: $RN_CIFAR10_DIR, else ./data/cifar10
+  int image_size = 0;                   // folder: scaled and cropped to this side; 0: all have one size
   std::int64_t validation = 0;          // training images held out as the split "val", drawn by seed
   std::int64_t synthetic_train = 2000;  // dataset: synthetic
   std::int64_t synthetic_test = 500;

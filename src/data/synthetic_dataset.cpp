@@ -9,7 +9,7 @@
 namespace rn::data {
 namespace {
 
-constexpr int kSide = 32;
+constexpr int kSide = kCifarSide;
 constexpr int kMaxShift = 4;
 constexpr int kPatternSide = kSide + 2 * kMaxShift;
 constexpr int kCell = 10;  // pixels between the points of the coarse grid

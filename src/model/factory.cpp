@@ -9,7 +9,9 @@
 namespace rn::model {
 namespace {
 
-constexpr int kMaxWidth = 1024;  // 16 times the paper's: beyond it is a typing error
+constexpr int kSmallCnnSide = 32;     // their first linear layers are made for it
+constexpr int kLeastResNet9Side = 8;  // halved three times
+constexpr int kMaxWidth = 1024;       // 16 times the paper's: beyond it is a typing error
 
 std::shared_ptr<Network> construct(const ModelOptions& options, int classes, Communicator* communicator) {
   if (options.name == "resnet18") {
@@ -23,6 +25,20 @@ std::shared_ptr<Network> construct(const ModelOptions& options, int classes, Com
 }
 
 }  // namespace
+
+void require_image_size(const ModelOptions& options, int height, int width) {
+  const bool is_small_cnn = options.name == "pfl_cnn" || options.name == "lenet";
+  if (is_small_cnn && (height != kSmallCnnSide || width != kSmallCnnSide)) {
+    throw ConfigError(cat("model.name: ", options.name, " takes images of ", kSmallCnnSide, " x ",
+                          kSmallCnnSide, " and these are ", height, " x ", width,
+                          "; data.image_size=", kSmallCnnSide, " scales a folder's"));
+  }
+  const int least = options.name == "resnet9" ? kLeastResNet9Side : 1;
+  if (height < least || width < least) {
+    throw ConfigError(cat("model.name: ", options.name, " takes images from ", least, " x ", least,
+                          " on, and these are ", height, " x ", width));
+  }
+}
 
 std::shared_ptr<Network> make_network(const ModelOptions& options, int classes, std::uint64_t seed,
                                       Communicator* communicator) {

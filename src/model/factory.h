@@ -17,4 +17,8 @@ namespace rn::model {
 std::shared_ptr<Network> make_network(const ModelOptions& options, int classes, std::uint64_t seed,
                                       Communicator* communicator);
 
+// Throws ConfigError where the model cannot work on images of this size: the small networks have one, the
+// others a least one.
+void require_image_size(const ModelOptions& options, int height, int width);
+
 }  // namespace rn::model

@@ -37,7 +37,8 @@ TEST_F(CommandsTest, HelpNamesCommandsExitCodesAndEverySection) {
 
 TEST_F(CommandsTest, VersionNamesEveryLibrary) {
   expect({"--version"}, 0,
-         {"rn_dist 0.", "LibTorch 2.", "MPI", "NCCL", "libcurl", "zlib", "OpenSSL", "compiler"});
+         {"rn_dist 0.", "LibTorch 2.", "MPI", "NCCL", "libcurl", "zlib", "libpng", "jpeg", "OpenSSL",
+          "compiler"});
 }
 
 TEST_F(CommandsTest, DoctorFindsThisMachineFit) {

@@ -5,6 +5,7 @@
 #include "data/cifar_binary.h"
 #include "data/cifar_format.h"
 #include "data/cifar_pickle.h"
+#include "data/picture.h"
 #include "data/tar_parser.h"
 #include "targets.h"
 
@@ -50,6 +51,21 @@ class Collector : public data::TarVisitor {
 void cifar_binary(Input input) { decode(input, data::decode_cifar_binary); }
 
 void pickle(Input input) { decode(input, data::decode_cifar_pickle); }
+
+// Pictures are decoded up to a size that leaves time for many.
+void picture(Input input) {
+  constexpr std::int64_t kMostPixels = 1 << 20;
+  try {
+    const auto [width, height] = data::picture_size(input, "x");
+    expect(width > 0 && height > 0, "a picture without pixels");
+    if (std::int64_t{width} * height > kMostPixels) return;
+    const data::Picture whole = data::decode_picture(input, "x");
+    expect(whole.width == width && whole.height == height, "a picture of another size than its header's");
+    expect(whole.rgb.size() == static_cast<std::size_t>(width) * height * 3,
+           "pixels that are not the picture's");
+  } catch (const DataError&) {
+  }
+}
 
 void tar(Input input) {
   const auto [number, bytes] = split_number(input);

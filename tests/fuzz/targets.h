@@ -25,6 +25,7 @@ void manifest(Input input);      // as it is, and with the right hash at its end
 void cifar_binary(Input input);  // first byte: how many records are expected
 void pickle(Input input);        // first byte: how many records are expected
 void tar(Input input);           // first byte: the size of the pieces that it comes in
+void picture(Input input);       // PNG and JPEG, by their first bytes
 void config(Input input);
 void metrics(Input input);  // metrics.jsonl, read by a resumed run; first byte: the step
 
@@ -34,8 +35,8 @@ struct Target {
 };
 inline constexpr Target kTargets[] = {
     {"safetensors", safetensors}, {"manifest", manifest}, {"cifar_binary", cifar_binary},
-    {"pickle", pickle},           {"tar", tar},           {"config", config},
-    {"metrics", metrics}};
+    {"pickle", pickle},           {"tar", tar},           {"picture", picture},
+    {"config", config},           {"metrics", metrics}};
 
 inline std::string text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};
