@@ -70,6 +70,9 @@ srun_command() {
   if [ -n "${SLURM_JOB_GPUS:-}${SLURM_GPUS_ON_NODE:-}" ]; then RN_LAUNCH+=(--gpu-bind=none); fi
 }
 
+# Of "mpirun (Open MPI) 4.1.4".
+open_mpi_version() { "$1" --version 2>/dev/null | awk 'NR == 1 { print $NF }'; }
+
 mpirun_command() { # mpirun_command RANKS HOSTFILE BINARY
   local ranks=$1 hosts=$2 binary=$3 extra=() name loopback
 
@@ -87,8 +90,9 @@ mpirun_command() { # mpirun_command RANKS HOSTFILE BINARY
     # remains are short messages, for which copying from another process's memory (often forbidden in containers,
     # which then prints warnings) gains nothing.
     RN_LAUNCH+=(--mca pml ob1 --mca btl "self,vader" --mca btl_vader_single_copy_mechanism none)
-    # mpirun's own channel stays on the loopback too; the ranks do not inherit what keeps it there.
-    RN_LAUNCH+=(--mca oob_tcp_if_include lo)
+    # mpirun's own channel stays on the loopback too; the ranks do not inherit what keeps it there. Open MPI 5 does not
+    # start where it is told to use the loopback alone, and does not need to be told: its ranks reach it there anyway.
+    if ! version_at_least "$(open_mpi_version "${RN_LAUNCH[0]}")" 5; then RN_LAUNCH+=(--mca oob_tcp_if_include lo); fi
     loopback=$(dirname -- "$binary")/../lib/librn_loopback_only.so
     if [ -e "$loopback" ]; then
       # shellcheck disable=SC2034  # for supervise.sh

@@ -65,6 +65,16 @@ expect cuda flavour AUTO 0
 expect cpu flavour AUTO ''
 expect '' flavour perhaps ''
 
+# Open MPI 5 refuses to start on the loopback alone.
+loopback_words() {
+  printf '#!/bin/sh\necho "mpirun (Open MPI) %s"\n' "$1" >"$scratch/mpirun"
+  chmod +x "$scratch/mpirun"
+  RN_MPIRUN=$scratch/mpirun SLURM_JOB_ID='' launch_command 2 '' "$scratch/bin/rn_dist"
+  grep -c -- '--mca oob_tcp_if_include lo' <<<"${RN_LAUNCH[*]}"
+}
+expect 1 loopback_words 4.1.4
+expect 0 loopback_words 5.0.11
+
 printf 'a slots=4\n# b slots=9\n\nc slots=2 max_slots=8 # d\ne\n' >"$scratch/hosts"
 expect 9 hostfile_ranks "$scratch/hosts" 3
 printf '\n# nobody\n' >"$scratch/nobody"
