@@ -3,6 +3,7 @@ import datetime
 import os
 import pathlib
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -32,21 +33,21 @@ def has_amx():
 
 
 def command_line():
-    """The words given, with the Python of the peers as a name: where it lies is this machine's affair."""
+    """The words given, with names for the files of this machine: where they lie is its own affair."""
     words = list(sys.argv[1:])
-    for place, word in enumerate(words):
-        if word.startswith("--python="):
-            words[place] = "--python=PYTHON"
-        elif place and words[place - 1] == "--python":
-            words[place] = "PYTHON"
+    for option, name in (("--python", "PYTHON"), ("--json", "FILE")):
+        for place, word in enumerate(words):
+            if word.startswith(option + "="):
+                words[place] = f"{option}={name}"
+            elif place and words[place - 1] == option:
+                words[place] = name
     return shlex.join(["bench/compare", *words])
 
 
 def describe(context):
     """What the results' JSON says about where they come from."""
     version = subprocess.run([context.binary("rn_dist"), "--version"], capture_output=True, text=True, check=True)
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=context.root, capture_output=True, text=True,
-                         check=False)
+    built_from = re.search(r"\((\S+?),", version.stdout)  # "rn_dist 0.1.0 (91ffd1c, cpu, ...)"
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "command": command_line(),
@@ -55,7 +56,7 @@ def describe(context):
         "instructions": instructions(),
         "kernel": platform.release(),
         "rn_dist": version.stdout.strip().splitlines(),
-        "commit": git.stdout.strip(),
+        "commit": built_from.group(1) if built_from else "unknown",
         "load_at_start": round(os.getloadavg()[0], 2),
         "rounds": context.rounds,
         "steps": context.steps,
