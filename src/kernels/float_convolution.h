@@ -12,6 +12,11 @@
 // The weight's gradient holds 8 output channels x 48 such taps and channels, and steps through pixels. Where
 // there is padding, images are copied into a zeroed frame first.
 //
+// Note [Pairs of pixels]. Eight output channels or fewer would leave half of a vector empty. At stride 1 a
+// vector then holds two neighbouring pixels, eight lanes each, whose weights are the kernel and the kernel
+// moved by one column: a kernel one column wider, for half as many vectors. The zeros that fill it change no
+// sum of finite values.
+//
 // Bias, relu and 2x2 max-pooling are done while the sums are at hand. Pooling goes before the relu, on a
 // quarter of the values: relu(max(a, b)) = max(relu(a), relu(b)), and no gradient passes a relu that cuts.
 //
@@ -35,6 +40,9 @@ bool float_convolution_pays(const ConvolutionShape& shape);
 
 // The convolution that computes dx from dy, with the packed weight of the same name. REQUIRES: stride 1.
 ConvolutionShape input_gradient_shape(const ConvolutionShape& shape);
+
+// Whether a vector holds two pixels: Note [Pairs of pixels].
+bool float_convolution_pairs_pixels(const ConvolutionShape& shape);
 
 // Values that a packed weight holds: output channels are rounded up to whole vectors.
 std::int64_t packed_float_weight_size(const ConvolutionShape& shape);

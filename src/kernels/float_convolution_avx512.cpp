@@ -1,6 +1,5 @@
 // Convolution and activation of float_convolution.h. REQUIRES everywhere: avx512_available().
 #include <limits>
-#include <utility>
 
 #include "kernels/float_convolution.h"
 #include "kernels/float_patch.h"
@@ -29,14 +28,15 @@ void convolve_and_pool(const ConvolutionShape& s, Patch patch, std::int64_t vect
                        std::uint8_t* taken, float* pair) {
   const std::int64_t pooled_row = s.out_width() / 2 * s.out_channels;
   patch.y = pair;
-  patch.y_column = kMostVectors * kLanes;
-  patch.y_row = s.out_width() * patch.y_column;
-  const __mmask16 last = std::exchange(patch.last, first_lanes(kLanes));
+  constexpr std::int64_t kPixel = kMostVectors * kLanes;
+  patch.y_column = (patch.pairs ? 2 : 1) * kPixel;
+  patch.y_row = s.out_width() * kPixel;
+  patch.stored = first_lanes(patch.pairs ? kLanes / 2 : kLanes);
   for (std::int64_t h = 0; h + 1 < s.out_height(); h += 2, y += pooled_row) {
     convolve_rows(s, patch, vectors, h, h + 2);
     for (std::int64_t v = 0; v < vectors; ++v) {
       pool_vector(pair + v * kLanes, patch.y_row, s.out_width(), s.out_channels,
-                  v + 1 == vectors ? last : first_lanes(kLanes), y + v * kLanes,
+                  v + 1 == vectors ? patch.last : first_lanes(kLanes), y + v * kLanes,
                   taken == nullptr ? nullptr : taken + v * kLanes);
     }
     if (taken != nullptr) taken += pooled_row;
@@ -99,7 +99,9 @@ void float_convolution(const ConvolutionShape& s, const float* x, const float* p
     winograd_convolution(s, x, packed_weight, bias, activation, begin, end, y, taken);
     return;
   }
-  const std::int64_t row_taps = s.kernel * s.in_channels, block = kMostVectors * kLanes;
+  const bool pairs = float_convolution_pairs_pixels(s);
+  const std::int64_t together = pairs ? 2 : 1;  // pixels of a vector
+  const std::int64_t row_taps = (s.kernel + together - 1) * s.in_channels, block = kMostVectors * kLanes;
   const bool pools = activation == FloatActivation::kMaxPool;
   const std::int64_t height = s.out_height(), width = s.out_width();
   const std::int64_t y_image = (pools ? height / 2 * (width / 2) : height * width) * s.out_channels;
@@ -110,9 +112,10 @@ void float_convolution(const ConvolutionShape& s, const float* x, const float* p
   patch.row_taps = row_taps;
   patch.x_tap_row = frames.row_step();
   patch.x_row = s.stride * frames.row_step();
-  patch.x_column = s.stride * s.in_channels;
+  patch.x_column = together * s.stride * s.in_channels;
   patch.y_row = width * s.out_channels;
-  patch.y_column = s.out_channels;
+  patch.y_column = together * s.out_channels;
+  patch.pairs = pairs;
   patch.floor = activation == FloatActivation::kRelu ? 0 : -std::numeric_limits<float>::infinity();
   for (std::int64_t first = begin; first < end; first += frames.capacity()) {
     const std::int64_t count = std::min(frames.capacity(), end - first);
@@ -122,7 +125,7 @@ void float_convolution(const ConvolutionShape& s, const float* x, const float* p
       const std::int64_t vectors = ceil_div(channels, kLanes);
       patch.weight = packed_weight + out * s.kernel * row_taps;
       patch.bias = bias ? bias + out : nullptr;
-      patch.last = first_lanes(channels - (vectors - 1) * kLanes);
+      patch.last = patch.stored = first_lanes(channels - (vectors - 1) * kLanes);
       for (std::int64_t n = 0; n < count; ++n) {
         const std::int64_t at = (first + n) * y_image + out;
         patch.x = placed + n * frames.image_step();

@@ -16,18 +16,26 @@ constexpr std::int64_t kMostVectors =
     2;  // of output channels, together in registers; as float_convolution.cpp packs
 constexpr std::int64_t kMostPixels = 14;  // 28 sums; four registers for what is multiplied
 
-// Pixels of kRows x kColumns outputs, of up to 32 channels.
+// Pixels of kRows x kColumns outputs, of up to 32 channels; or pairs of pixels of up to 8 channels.
 struct Patch {
   const float* x;       // the first tap of the first pixel
   const float* weight;  // [kernel row][taps of a row and channels][vectors of 16 output channels]
   const float* bias;    // or null
   float* y;
-  float floor;     // nothing below it is written, a NaN is
-  __mmask16 last;  // lanes of the last vector of channels
+  float floor;       // nothing below it is written, a NaN is
+  __mmask16 last;    // lanes of the last vector of channels that are channels
+  __mmask16 stored;  // and those that are written
+  bool pairs;  // a vector holds two pixels: Note [Pairs of pixels]; columns and their steps are the pairs'
   std::int64_t kernel, row_taps;
   std::int64_t x_tap_row, x_row, x_column;  // steps
   std::int64_t y_row, y_column;
 };
+
+// The second pixel of a pair: lanes 8 on, to the pixel after y's.
+inline void store_second(const Patch& t, float* y, __m512 value) {
+  constexpr int kHalf = kLanes / 2;
+  _mm512_mask_storeu_ps(y + t.y_column / 2 - kHalf, static_cast<__mmask16>(t.stored << kHalf), value);
+}
 
 template <int kVectors, int kRows, int kColumns>
 void convolve_patch(const Patch& t) {
@@ -35,7 +43,8 @@ void convolve_patch(const Patch& t) {
   __m512 sums[kPixels][kVectors];
   for (int v = 0; v < kVectors; ++v) {
     const __mmask16 lanes = v + 1 == kVectors ? t.last : first_lanes(kLanes);
-    const __m512 start = t.bias ? _mm512_maskz_loadu_ps(lanes, t.bias + v * kLanes) : _mm512_setzero_ps();
+    __m512 start = t.bias ? _mm512_maskz_loadu_ps(lanes, t.bias + v * kLanes) : _mm512_setzero_ps();
+    if (t.pairs) start = _mm512_shuffle_f32x4(start, start, _MM_SHUFFLE(1, 0, 1, 0));
 #pragma GCC unroll 14
     for (int p = 0; p < kPixels; ++p) sums[p][v] = start;
   }
@@ -58,7 +67,9 @@ void convolve_patch(const Patch& t) {
   for (int p = 0; p < kPixels; ++p) {
     float* const y = t.y + p / kColumns * t.y_row + p % kColumns * t.y_column;
     for (int v = 0; v + 1 < kVectors; ++v) _mm512_storeu_ps(y + v * kLanes, _mm512_max_ps(floor, sums[p][v]));
-    _mm512_mask_storeu_ps(y + (kVectors - 1) * kLanes, t.last, _mm512_max_ps(floor, sums[p][kVectors - 1]));
+    const __m512 value = _mm512_max_ps(floor, sums[p][kVectors - 1]);
+    _mm512_mask_storeu_ps(y + (kVectors - 1) * kLanes, t.stored, value);
+    if (t.pairs) store_second(t, y, value);
   }
 }
 
@@ -80,7 +91,7 @@ inline ConvolvePatch patch_for(std::int64_t vectors, std::int64_t rows, std::int
 // Output rows [begin, end) of one image, 32 channels at most.
 inline void convolve_rows(const ConvolutionShape& s, Patch patch, std::int64_t vectors, std::int64_t begin,
                           std::int64_t end) {
-  const std::int64_t width = s.out_width();
+  const std::int64_t width = s.out_width() / (patch.pairs ? 2 : 1);
   const std::int64_t rows = 2 * width <= kMostPixels ? 2 : 1;  // narrow images: two rows together
   const std::int64_t cuts = ceil_div(width, kMostPixels / rows);
   const float* const x = patch.x;

@@ -257,7 +257,7 @@ void winograd_convolution(const ConvolutionShape& s, const float* x, const float
   patch.row_taps = patch.x_column = in;
   patch.y_column = kBlock;
   patch.floor = -std::numeric_limits<float>::infinity();
-  patch.last = first_lanes(kLanes);
+  patch.last = patch.stored = first_lanes(kLanes);
   for (std::int64_t first = begin; first < end; first += frames.capacity()) {
     const std::int64_t count = std::min(frames.capacity(), end - first);
     const float* const placed = frames.place(first, count);

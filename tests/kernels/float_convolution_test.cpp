@@ -132,6 +132,9 @@ INSTANTIATE_TEST_SUITE_P(
                     ConvolutionShape{5, 5, 3, 16, 17, 1, 1, 0},    // 1x1
                     ConvolutionShape{2, 1, 1, 8, 8, 3, 1, 1},      // the middle tap only
                     ConvolutionShape{1, 40, 36, 96, 8, 3, 1, 1},   // an image larger than the frames
+                    ConvolutionShape{3, 9, 10, 5, 7, 3, 1, 1},     // pairs of pixels, padded
+                    ConvolutionShape{3, 9, 11, 7, 5, 3, 1, 1},     // an odd width has none
+                    ConvolutionShape{2, 6, 8, 4, 8, 1, 1, 0},      // of 1x1
                     // By Winograd's filtering: pfl_cnn's second, smaller; more tiles than are taken together.
                     ConvolutionShape{2, 14, 14, 32, 64, 3, 1, 0},
                     ConvolutionShape{9, 16, 12, 16, 48, 3, 1, 1}, ConvolutionShape{40, 4, 4, 64, 32, 3, 1, 1},
