@@ -108,7 +108,6 @@ void float_convolution(const ConvolutionShape& s, const float* x, const float* p
   Frames frames(s, x);
   const Buffer pair = zeroed_buffer(pools ? 2 * width * block : 0);
   Patch patch{};
-  patch.kernel = s.kernel;
   patch.row_taps = row_taps;
   patch.x_tap_row = frames.row_step();
   patch.x_row = s.stride * frames.row_step();

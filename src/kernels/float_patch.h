@@ -26,7 +26,8 @@ struct Patch {
   __mmask16 last;    // lanes of the last vector of channels that are channels
   __mmask16 stored;  // and those that are written
   bool pairs;  // a vector holds two pixels: Note [Pairs of pixels]; columns and their steps are the pairs'
-  std::int64_t kernel, row_taps;
+  std::int64_t kernel;                      // rows of it
+  std::int64_t row_taps;                    // of such a row, with their channels
   std::int64_t x_tap_row, x_row, x_column;  // steps
   std::int64_t y_row, y_column;
 };
@@ -88,18 +89,23 @@ inline ConvolvePatch patch_for(std::int64_t vectors, std::int64_t rows, std::int
   return vectors == 1 ? kByColumns<1, 2>[at] : kByColumns<2, 2>[at];
 }
 
-// Output rows [begin, end) of one image, 32 channels at most.
+// Output rows [begin, end) of one image, 32 channels at most. Rows of the kernel that see padding alone are
+// left out.
 inline void convolve_rows(const ConvolutionShape& s, Patch patch, std::int64_t vectors, std::int64_t begin,
                           std::int64_t end) {
   const std::int64_t width = s.out_width() / (patch.pairs ? 2 : 1);
   const std::int64_t rows = 2 * width <= kMostPixels ? 2 : 1;  // narrow images: two rows together
   const std::int64_t cuts = ceil_div(width, kMostPixels / rows);
-  const float* const x = patch.x;
+  const float *const x = patch.x, *const weight = patch.weight;
   float* const y = patch.y;
   for (std::int64_t h = begin; h < end; h += rows) {
+    const std::int64_t below = std::min(h + rows, end) - 1;
+    const std::int64_t first_tap = std::max<std::int64_t>(0, s.padding - below * s.stride);
+    patch.kernel = std::min(s.kernel, s.padding + s.height - h * s.stride) - first_tap;
+    patch.weight = weight + first_tap * patch.row_taps * vectors * kLanes;
     for (std::int64_t cut = 0; cut < cuts; ++cut) {
       const std::int64_t left = width * cut / cuts, right = width * (cut + 1) / cuts;
-      patch.x = x + h * patch.x_row + left * patch.x_column;
+      patch.x = x + h * patch.x_row + first_tap * patch.x_tap_row + left * patch.x_column;
       patch.y = y + (h - begin) * patch.y_row + left * patch.y_column;
       patch_for(vectors, std::min(rows, end - h), right - left)(patch);
     }

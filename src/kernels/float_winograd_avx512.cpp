@@ -253,7 +253,6 @@ void winograd_convolution(const ConvolutionShape& s, const float* x, const float
   const Buffer inputs = zeroed_buffer(kPositions * input_step);
   const Buffer products = zeroed_buffer(kPositions * product_step);
   Patch patch{};
-  patch.kernel = 1;
   patch.row_taps = patch.x_column = in;
   patch.y_column = kBlock;
   patch.floor = -std::numeric_limits<float>::infinity();
