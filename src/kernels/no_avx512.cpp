@@ -1,6 +1,7 @@
 // Stands in for the files float_*_avx512.cpp in builds without AVX-512, where avx512_available() is false.
 #include "core/error.h"
 #include "kernels/float_convolution.h"
+#include "kernels/float_linear.h"
 #include "kernels/float_winograd.h"
 
 namespace rn::kernels {
@@ -21,6 +22,19 @@ void float_activation_gradient(const ConvolutionShape&, FloatActivation, const f
 void float_weight_gradient(const ConvolutionShape&, const float*, const float*, std::int64_t, std::int64_t,
                            float*) {
   refuse("float_weight_gradient");
+}
+
+void float_linear(const LinearShape&, const float*, const float*, const float*, std::int64_t, std::int64_t,
+                  float*) {
+  refuse("float_linear");
+}
+void float_linear_input_gradient(const LinearShape&, const float*, const float*, std::int64_t, std::int64_t,
+                                 float*) {
+  refuse("float_linear_input_gradient");
+}
+void float_linear_weight_gradient(const LinearShape&, const float*, const float*, std::int64_t, std::int64_t,
+                                  float*) {
+  refuse("float_linear_weight_gradient");
 }
 
 std::int64_t winograd_packed_weight_size(const ConvolutionShape&) { refuse("winograd_packed_weight_size"); }

@@ -3,13 +3,61 @@
 #include <ATen/autocast_mode.h>
 
 #include "core/error.h"
+#include "kernels/float_linear.h"
 #include "model/observed.h"
+#include "model/parallel.h"
 
 namespace rn::model {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+constexpr std::int64_t kLeastColumns = 32;  // of a thread
+
+kernels::LinearShape shape_of(const torch::Tensor& x, const torch::Tensor& weight) {
+  return {x.size(0), weight.size(1), weight.size(0)};
+}
+
+torch::Tensor product(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias) {
+  const auto shape = shape_of(x, weight);
+  if (!kernels::float_linear_supports(shape)) {
+    return at::addmm(bias.unsqueeze(1), weight, x.t()).t().contiguous();
+  }
+  auto y = torch::empty({shape.rows, shape.out}, x.options());
+  const float *const from = x.const_data_ptr<float>(), *const weights = weight.const_data_ptr<float>();
+  const float* const offset = bias.const_data_ptr<float>();
+  float* const to = y.mutable_data_ptr<float>();
+  at::parallel_for(0, shape.out, kLeastColumns, [&](std::int64_t begin, std::int64_t end) {
+    kernels::float_linear(shape, from, weights, offset, begin, end, to);
+  });
+  return y;
+}
+
+torch::Tensor input_gradient(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& dy) {
+  const auto shape = shape_of(x, weight);
+  if (!kernels::float_linear_supports(shape)) return at::mm(dy, weight);
+  auto dx = torch::empty_like(x);
+  const float *const from = dy.const_data_ptr<float>(), *const weights = weight.const_data_ptr<float>();
+  float* const to = dx.mutable_data_ptr<float>();
+  at::parallel_for(0, shape.in, kLeastColumns, [&](std::int64_t begin, std::int64_t end) {
+    kernels::float_linear_input_gradient(shape, from, weights, begin, end, to);
+  });
+  return dx;
+}
+
+void weight_gradient(const torch::Tensor& x, const torch::Tensor& dy, torch::Tensor& dw) {
+  const auto shape = shape_of(x, dw);
+  if (!kernels::float_linear_supports(shape)) {
+    at::mm_out(dw, dy.t(), x);
+    return;
+  }
+  const float *const from = x.const_data_ptr<float>(), *const gradient = dy.const_data_ptr<float>();
+  float* const to = dw.mutable_data_ptr<float>();
+  at::parallel_for(0, shape.out, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels::float_linear_weight_gradient(shape, from, gradient, begin, end, to);
+  });
+}
 
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
@@ -19,7 +67,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const auto x = input.contiguous();
     context->save_for_backward({x, weight});
     save_slot(*context, slot);
-    return at::addmm(bias.unsqueeze(1), weight, x.t()).t().contiguous();
+    return product(x, weight, bias);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -28,10 +76,10 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const auto &x = saved[0], &weight = saved[1];
     const auto dy = gradients[0].contiguous();
     torch::Tensor dx, dw, dbias;
-    if (context->needs_input_grad(0)) dx = at::mm(dy, weight);
+    if (context->needs_input_grad(0)) dx = input_gradient(x, weight, dy);
     if (context->needs_input_grad(1)) {
       dw = gradient_memory(saved_slot(*context), weight);
-      at::mm_out(dw, dy.t(), x);
+      weight_gradient(x, dy, dw);
     }
     if (context->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dw, dbias, {}};

@@ -9,7 +9,7 @@
 namespace rn::model {
 
 // x weight^T + bias; parameters `weight` [out, in] and `bias` [out] as in torch.nn.Linear. In float32 on a
-// CPU the product is taken with the weight first, which MKL does in half the time for a few rows, and the
+// CPU a few rows go by kernels/float_linear.h, more of them by MKL, which is then given the weight first; the
 // weight's gradient is computed into its slot.
 class LinearImpl : public torch::nn::LinearImpl, public SlottedLayer {
  public:
