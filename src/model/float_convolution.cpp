@@ -184,8 +184,9 @@ torch::Tensor ConvolutionReluImpl::forward(const torch::Tensor& input) {
     return float_convolution(input, weight, bias, /*stride=*/1, /*padding=*/0,
                              pools ? FloatActivation::kMaxPool : FloatActivation::kRelu, slot);
   }
-  const auto y = torch::nn::Conv2dImpl::forward(input);
-  return torch::relu(pools ? at::max_pool2d(y, /*kernel_size=*/2) : y);
+  auto y = torch::nn::Conv2dImpl::forward(input);
+  if (pools) y = at::max_pool2d(y, /*kernel_size=*/2);
+  return y.relu_();  // what came before is not needed for its gradient
 }
 
 }  // namespace rn::model

@@ -92,12 +92,14 @@ LinearImpl::LinearImpl(const ModelOptions& model_options, std::int64_t in, std::
     : torch::nn::LinearImpl(in, out), own_kernels_(model_options.kernels == KernelChoice::kAuto) {}
 
 torch::Tensor LinearImpl::forward(const torch::Tensor& input) {
-  const bool is_plain = input.is_cpu() && input.dim() == 2 && input.size(0) > 0 &&
-                        input.scalar_type() == torch::kFloat32 && weight.scalar_type() == torch::kFloat32 &&
-                        !at::autocast::is_autocast_enabled(at::kCPU);
-  if (!own_kernels_ || !is_plain) return torch::nn::LinearImpl::forward(input);
-  return observed("rn::linear", input, weight,
-                  [&] { return LinearFunction::apply(input, weight, bias, slot); });
+  const bool is_plain = own_kernels_ && input.is_cpu() && input.dim() == 2 && input.size(0) > 0 &&
+                        weight.scalar_type() == torch::kFloat32;
+  const bool serves = at::autocast::is_autocast_enabled(at::kCPU)
+                          ? is_plain && kernels::float_linear_supports(shape_of(input, weight))
+                          : is_plain && input.scalar_type() == torch::kFloat32;
+  if (!serves) return torch::nn::LinearImpl::forward(input);
+  const auto x = input.to(torch::kFloat32);
+  return observed("rn::linear", x, weight, [&] { return LinearFunction::apply(x, weight, bias, slot); });
 }
 
 }  // namespace rn::model
