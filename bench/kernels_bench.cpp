@@ -3,6 +3,7 @@
 // Convolutions: the gradient by the weight, and where small_convolution pays, the output and the gradient by
 // the input with the packing of the weight; GFLOP/s. bench/peers/torch_convolutions.py measures PyTorch's.
 // The same in float32, of the shapes where float_convolution pays; --precision fp32 there.
+// Linear layers of ten images of the federated networks, in float32, and their gradients; GFLOP/s.
 // Norms: passes over channels-last activations; bytes read and written.
 #include <benchmark/benchmark.h>
 
@@ -17,6 +18,7 @@
 #include "kernels/convolution.h"
 #include "kernels/cpu_features.h"
 #include "kernels/float_convolution.h"
+#include "kernels/float_linear.h"
 #include "kernels/norm_kernels.h"
 #include "kernels/weight_gradient.h"
 
@@ -188,6 +190,33 @@ void register_convolutions() {
 }
 
 // Rows of the first stage's activations, block by block as a thread has them.
+// float_linear and its gradients: pfl-research's large layer, and NIID-Bench's first.
+void register_linears() {
+  static const std::vector<float> values = random_values<float>(12544 * 128);
+  static std::vector<float> out(values.size());
+  const auto add = [](const std::string& name, const LinearShape& s, auto compute) {
+    benchmark::RegisterBenchmark((name + "/" + std::to_string(s.in) + "x" + std::to_string(s.out)).c_str(),
+                                 [s, compute](benchmark::State& state) {
+                                   for (auto _ : state) compute(s);
+                                   state.counters["FLOP/s"] =
+                                       benchmark::Counter(2.0 * static_cast<double>(s.rows * s.in * s.out),
+                                                          benchmark::Counter::kIsIterationInvariantRate);
+                                 });
+  };
+  for (const LinearShape& s : {LinearShape{10, 12544, 128}, LinearShape{10, 400, 120}}) {
+    const float* const in = values.data();
+    add("float_linear/forward", s, [in](const LinearShape& shape) {
+      float_linear(shape, in, in, /*bias=*/nullptr, 0, shape.out, out.data());
+    });
+    add("float_linear/by_input", s, [in](const LinearShape& shape) {
+      float_linear_input_gradient(shape, in, in, 0, shape.in, out.data());
+    });
+    add("float_linear/by_weight", s, [in](const LinearShape& shape) {
+      float_linear_weight_gradient(shape, in, in, 0, shape.out, out.data());
+    });
+  }
+}
+
 template <class T>
 void norm(benchmark::State& state, const NormKernels<T>* kernels, bool backward) {
   constexpr std::int64_t kRows = kImages * 32 * 32, kChannels = 64;
@@ -240,6 +269,7 @@ int main(int argc, char** argv) {
   register_norms<BFloat16>("bf16");
   register_norms<float>("fp32");
   register_convolutions();
+  if (avx512_available()) register_linears();
   if (!amx_bf16_available()) {
     benchmark::AddCustomContext("convolutions in bf16", "left out: this CPU, or this build, has no AMX");
   }
