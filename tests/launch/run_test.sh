@@ -37,6 +37,7 @@ wait_for_ranks() {
 signalled() {
   local count=$1 signal=$2 ranks=$3 launcher i
   shift 3
+  : >output # else the ranks of a run before seem to wait, and the signal comes before launch/run has begun
   # A background command of a script has INT ignored, which launch/run could not undo.
   env --default-signal=INT "$root/launch/run" -n "$ranks" "$@" >output 2>&1 &
   launcher=$!
