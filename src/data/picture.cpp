@@ -35,10 +35,6 @@ auto with_decoder(std::span<const std::byte> bytes, const std::string& path, Use
     return use(decoder);
   };
   try {
-    if (bytes.size() > kMaxPictureFileBytes) {
-      throw PictureError(
-          cat("has ", bytes.size(), " bytes, and at most ", kMaxPictureFileBytes, " are read"));
-    }
     if (begins_with(bytes, kPngSignature)) return begin(PngDecoder(bytes));
     if (begins_with(bytes, kJpegSignature)) return begin(JpegDecoder(bytes));
     throw PictureError("is neither a PNG nor a JPEG file");

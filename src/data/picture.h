@@ -23,7 +23,7 @@ struct PictureSize {
 
 // What a file may ask for. Headers are held to it before memory is taken; a thread that decodes needs at most
 // 9 bytes a pixel beside the file.
-inline constexpr std::uint64_t kMaxPictureFileBytes = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t kMaxPictureFileBytes = std::uint64_t{64} << 20;  // for those who read files
 inline constexpr std::int64_t kMaxPicturePixels = std::int64_t{1} << 26;
 inline constexpr int kMaxPictureSide = 65500;  // JPEG's own limit in libjpeg
 
