@@ -78,7 +78,8 @@ pip_install() {
   shift 2
   if grep -q '^torch==' "$file" && ! python_fits_wheel "$venv/bin/python3"; then
     foreign=(--target "$("$venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-      --python-version "$RN_WHEEL_PYTHON" --only-binary=:all: --upgrade)
+      --python-version "$RN_WHEEL_PYTHON" --only-binary=:all: --upgrade
+      --ignore-requires-python) # pip before 23 asks for it in spite of --python-version
   fi
   run "$venv/bin/python3" -I -m pip install --quiet --disable-pip-version-check "$@" ${foreign[@]+"${foreign[@]}"} -r "$file"
 }
