@@ -189,7 +189,6 @@ void register_convolutions() {
   }
 }
 
-// Rows of the first stage's activations, block by block as a thread has them.
 // float_linear and its gradients: pfl-research's large layer, and NIID-Bench's first.
 void register_linears() {
   static const std::vector<float> values = random_values<float>(12544 * 128);
@@ -217,6 +216,7 @@ void register_linears() {
   }
 }
 
+// Rows of the first stage's activations, block by block as a thread has them.
 template <class T>
 void norm(benchmark::State& state, const NormKernels<T>* kernels, bool backward) {
   constexpr std::int64_t kRows = kImages * 32 * 32, kChannels = 64;

@@ -1,10 +1,12 @@
 #include "data/jpeg_decoder.h"
 
-#include <jerror.h>
-#include <jpeglib.h>
-
 #include <csetjmp>
-#include <cstdio>  // jpeglib.h needs it before
+#include <cstdio>
+
+// clang-format off: jpeglib.h needs what stdio.h declares, and jerror.h what jpeglib.h does.
+#include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 
 #include "core/error.h"
 
