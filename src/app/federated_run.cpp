@@ -104,7 +104,7 @@ int federated_run(const config::RunConfig& cfg) {
           "train.precision: this device would train in fp16, which needs loss scaling; set fp32");
     }
     session.board().enter(dist::Phase::kData);
-    const auto dataset = data::open_dataset(cfg.data, cfg.run.seed);
+    const auto dataset = data::open_dataset(cfg.data, cfg.run.seed, data::Storage::kFiles);
     const int classes = static_cast<int>(dataset->classes.size());
     const auto partition = make_partition(cfg.federated, {dataset->train.labels, classes}, cfg.run.seed);
     auto net = make_network(cfg, dataset->shape(), comm);

@@ -46,6 +46,10 @@ void check_data(const RunConfig& config, Rules& rules) {
   const bool synthetic = data.dataset == "synthetic", folder = data.dataset == "folder";
   rules.require(!folder || !data.root.empty(), {"data.root", "data.dataset"},
                 "must name the folder that holds train/ and test/, since data.dataset is folder");
+  rules.require(data.storage != data::Storage::kFiles || data.dataset == "cifar10",
+                {"data.storage", "data.dataset"}, "only CIFAR-10's images can stay in their files; use auto");
+  rules.require(data.storage != data::Storage::kFiles || !data.on_device, {"data.on_device", "data.storage"},
+                "takes the images from memory; leave data.storage at auto");
   const std::int64_t images = synthetic ? data.synthetic_train : 50000;  // CIFAR-10's training images
   rules.require(folder || data.validation < images,
                 {"data.validation", "data.dataset", "data.synthetic_train"}, data.validation,

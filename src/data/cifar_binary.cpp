@@ -6,9 +6,8 @@
 #include "data/cifar_format.h"
 
 namespace rn::data {
-namespace {
 
-void check_size(std::int64_t bytes, std::int64_t records, const std::string& path) {
+void check_cifar_size(std::int64_t bytes, std::int64_t records, const std::string& path) {
   const std::int64_t expected = records * kCifarRecordBytes;
   if (bytes < expected) {
     throw DataError(cat("[data] ", path, " is truncated: ", bytes, " bytes instead of ", expected, " (",
@@ -23,20 +22,26 @@ void check_size(std::int64_t bytes, std::int64_t records, const std::string& pat
   }
 }
 
-}  // namespace
+void check_cifar_label(std::uint8_t label, std::int64_t record, const std::string& path) {
+  if (label < kCifarClasses) return;
+  throw DataError(cat("[data] ", path, ": record ", record, " (byte ", record * kCifarRecordBytes,
+                      ") has label ", int{label}, ", but labels are 0 to ", kCifarClasses - 1, ". ",
+                      kReplaceHint));
+}
+
+std::string missing_cifar_file(const std::string& path) {
+  return cat("[data] ", path, " is missing, though other files of the set are there. ", kReplaceHint);
+}
 
 void decode_cifar_binary(std::span<const std::byte> bytes, const std::string& path,
                          std::span<std::uint8_t> pixels, std::span<std::uint8_t> labels) {
   const auto records = static_cast<std::int64_t>(labels.size());
   RN_CHECK(static_cast<std::int64_t>(pixels.size()) == records * kCifarImageBytes);
-  check_size(static_cast<std::int64_t>(bytes.size()), records, path);
+  check_cifar_size(static_cast<std::int64_t>(bytes.size()), records, path);
   const auto* input = reinterpret_cast<const std::uint8_t*>(bytes.data());
   for (std::int64_t i = 0; i < records; ++i) {
     const std::uint8_t* record = input + i * kCifarRecordBytes;
-    if (record[0] >= kCifarClasses) {
-      throw DataError(cat("[data] ", path, ": record ", i, " (byte ", i * kCifarRecordBytes, ") has label ",
-                          int{record[0]}, ", but labels are 0 to ", kCifarClasses - 1, ". ", kReplaceHint));
-    }
+    check_cifar_label(record[0], i, path);
     labels[i] = record[0];
     std::copy_n(record + 1, kCifarImageBytes, pixels.data() + i * kCifarImageBytes);
   }

@@ -71,8 +71,7 @@ void read_file(const CifarLocation& location, int index, CifarAssembler& assembl
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error == std::errc::no_such_file_or_directory) {
-    throw DataError(
-        cat("[data] ", path, " is missing, though other files of the set are there. ", kReplaceHint));
+    throw DataError(missing_cifar_file(path));
   }
   if (error) throw DataError(cat("[data] cannot read ", path, ": ", error.message()));
   const std::uint64_t limit = max_file_bytes(location.encoding, records);

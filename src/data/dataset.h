@@ -1,4 +1,4 @@
-// A dataset in memory: uint8 images and labels, and the classes' names.
+// A dataset: uint8 images and labels, and the classes' names.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,30 @@
 
 namespace rn::data {
 
-// One split, whole in memory. Immutable once made, so safe to read from any thread.
+class CifarRecords;
+
+// One split. Its images lie in memory or stay in the set's files. Immutable once made, so safe to read from
+// any thread.
 struct ImageSet {
   std::int64_t size = 0;
   int channels = 3;
   int height = 32;
   int width = 32;
-  PixelBuffer pixels;                // [size, channels, height, width], planes as in CIFAR's files
-  std::vector<std::uint8_t> labels;  // [size], below the number of classes
+  PixelBuffer pixels;  // [size, channels, height, width], planes as in CIFAR's files; empty: see `files`
+  std::vector<std::uint8_t> labels;                     // [size], below the number of classes
+  std::shared_ptr<const CifarRecords> files = nullptr;  // null: the images are `pixels`
+  std::vector<std::uint32_t> records = {};              // with `files`: of which each image is one, [size]
 
+  std::size_t image_bytes() const { return static_cast<std::size_t>(channels) * height * width; }
+
+  // REQUIRES: files is null.
   std::span<const std::uint8_t> image(std::int64_t i) const {
-    const auto bytes = static_cast<std::size_t>(channels) * height * width;
-    return std::span(pixels).subspan(static_cast<std::size_t>(i) * bytes, bytes);
+    return std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes(), image_bytes());
   }
+
+  // Image i from where it lies: a view that is valid until `scratch` changes. Throws DataError as
+  // CifarRecords::read.
+  std::span<const std::uint8_t> read(std::int64_t i, std::vector<std::uint8_t>& scratch) const;
 };
 
 struct DatasetShape {
@@ -56,8 +67,10 @@ struct Dataset {
 DatasetShape expected_shape(const DataOptions& options);
 
 // Opens what `options` names. Throws DataError (missing, truncated, oversized file, bad label: which file,
-// which record, and the line to type when it is missing). `seed` draws the validation split. Downloads
-// nothing.
-std::shared_ptr<const Dataset> open_dataset(const DataOptions& options, std::uint64_t seed);
+// which record, and the line to type when it is missing), and ConfigError for data.storage: files where there
+// are none to stay in. `seed` draws the validation split; `automatic` is what data.storage: auto means, as
+// far as the set allows it. Downloads nothing.
+std::shared_ptr<const Dataset> open_dataset(const DataOptions& options, std::uint64_t seed,
+                                            Storage automatic = Storage::kMemory);
 
 }  // namespace rn::data

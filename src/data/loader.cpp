@@ -23,11 +23,12 @@ void fill_batch(const ImageSet& images, const Augmenter& augmenter, const ShardR
   batch.size = std::max(count, request.padded_to);
   batch.images.resize(static_cast<std::size_t>(batch.size) * values);
   batch.labels.resize(static_cast<std::size_t>(batch.size));
+  std::vector<std::uint8_t> scratch;
   for (std::size_t i = 0; i < request.indices.size(); ++i) {
     const std::int64_t index = request.indices[i];
     RN_CHECK(index >= 0 && index < images.size, "image ", index, " of ", images.size);
     const AugmentDraw* draw = request.draws.empty() ? nullptr : &request.draws[i];
-    augmenter.apply(images.image(index), draw, std::span(batch.images).subspan(i * values, values));
+    augmenter.apply(images.read(index, scratch), draw, std::span(batch.images).subspan(i * values, values));
     batch.labels[i] = images.labels[static_cast<std::size_t>(index)];
   }
   std::fill(batch.images.begin() + static_cast<std::ptrdiff_t>(count * values), batch.images.end(), 0.0f);

@@ -8,6 +8,8 @@ namespace rn::data {
 
 inline constexpr int kMaxImageSide = 4096;  // of an image in memory
 
+enum class Storage { kAuto, kMemory, kFiles };
+
 struct DataOptions {
   std::string dataset = "cifar10";      // cifar10 | synthetic | folder
   std::string root;                     // cifar10, empty: $RN_CIFAR10_DIR, else ./data/cifar10
@@ -15,9 +17,10 @@ struct DataOptions {
   std::int64_t validation = 0;          // training images held out as the split "val", drawn by seed
   std::int64_t synthetic_train = 2000;  // dataset: synthetic
   std::int64_t synthetic_test = 500;
-  int workers = 1;         // threads that prepare batches ahead of the step
-  int prefetch = 2;        // batches kept ready
-  bool on_device = false;  // the training images lie on the GPU and are augmented there
+  Storage storage = Storage::kAuto;  // of the images; auto: files in federated runs, where they can be
+  int workers = 1;                   // threads that prepare batches ahead of the step
+  int prefetch = 2;                  // batches kept ready
+  bool on_device = false;            // the training images lie on the GPU and are augmented there
 };
 
 enum class CropMode { kZero, kReflect };

@@ -25,6 +25,7 @@ bool outside_identity(const std::string& key) {
                                               "run.overwrite",
                                               "run.time_limit",
                                               "data.root",
+                                              "data.storage",
                                               "data.workers",
                                               "data.prefetch",
                                               "data.on_device",
