@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -17,23 +15,15 @@
 namespace rn::data {
 namespace {
 
-// Of file `descriptor`, the bytes from `offset` on; false where it ends before or cannot be read (errno; 0:
-// its end).
-bool read_all(int descriptor, std::int64_t offset, std::span<iovec> parts) {
-  while (!parts.empty()) {
-    const ssize_t got = ::preadv(descriptor, parts.data(), static_cast<int>(parts.size()), offset);
+// The bytes of a file from `offset` on; false where it ends before, or cannot be read (errno; 0: its end).
+bool read_all(int descriptor, std::int64_t offset, std::span<std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t got = ::pread(descriptor, bytes.data(), bytes.size(), offset);
     if (got < 0 && errno == EINTR) continue;
     if (got == 0) errno = 0;
     if (got <= 0) return false;
     offset += got;
-    auto left = static_cast<std::size_t>(got);
-    while (!parts.empty() && left >= parts.front().iov_len) {
-      left -= parts.front().iov_len;
-      parts = parts.subspan(1);
-    }
-    if (left == 0) continue;
-    parts.front().iov_base = static_cast<std::byte*>(parts.front().iov_base) + left;
-    parts.front().iov_len -= left;
+    bytes = bytes.subspan(static_cast<std::size_t>(got));
   }
   return true;
 }
@@ -82,8 +72,8 @@ void CifarRecords::open(const std::string& path, std::int64_t records) {
       static_cast<std::size_t>(std::min(records, kRecordsAtOnce) * kCifarRecordBytes));
   for (std::int64_t record = 0; record < records; record += kRecordsAtOnce) {
     const std::int64_t count = std::min(kRecordsAtOnce, records - record);
-    iovec part{buffer.data(), static_cast<std::size_t>(count * kCifarRecordBytes)};
-    if (!read_all(descriptor, record * kCifarRecordBytes, std::span(&part, 1))) {
+    const auto part = std::span(buffer).first(static_cast<std::size_t>(count * kCifarRecordBytes));
+    if (!read_all(descriptor, record * kCifarRecordBytes, part)) {
       throw DataError(cat("[data] cannot read ", path, " from record ", record, " on: ", reason()));
     }
     for (std::int64_t i = 0; i < count; ++i) {
@@ -100,23 +90,23 @@ const CifarRecords::File& CifarRecords::file_of(std::int64_t record) const {
   return *(next - 1);
 }
 
-void CifarRecords::read(std::int64_t record, std::span<std::uint8_t> pixels) const {
-  RN_CHECK(record >= 0 && record < static_cast<std::int64_t>(labels_.size()) &&
-           pixels.size() == kCifarImageBytes);
+std::span<const std::uint8_t> CifarRecords::read(std::int64_t record,
+                                                 std::vector<std::uint8_t>& scratch) const {
+  RN_CHECK(record >= 0 && record < static_cast<std::int64_t>(labels_.size()));
   const File& file = file_of(record);
   const std::int64_t in_file = record - file.first;
-  std::uint8_t label = 0;
-  std::array<iovec, 2> parts{{{&label, 1}, {pixels.data(), pixels.size()}}};
-  if (!read_all(file.descriptor, in_file * kCifarRecordBytes, parts)) {
+  scratch.resize(kCifarRecordBytes);
+  if (!read_all(file.descriptor, in_file * kCifarRecordBytes, scratch)) {
     throw DataError(cat("[data] ", file.path, ": record ", in_file,
                         " could be read at the start and cannot be now: ", reason(),
                         ". With data.storage: memory a run needs the files at its start only"));
   }
-  if (label != labels_[static_cast<std::size_t>(record)]) {
-    throw DataError(cat("[data] ", file.path, ": record ", in_file, " has label ", int{label},
+  if (scratch[0] != labels_[static_cast<std::size_t>(record)]) {
+    throw DataError(cat("[data] ", file.path, ": record ", in_file, " has label ", int{scratch[0]},
                         ", at the start it had ", int{labels_[static_cast<std::size_t>(record)]},
                         ": the file was written to during the run. ", kReplaceHint));
   }
+  return std::span(scratch).subspan(1);
 }
 
 }  // namespace rn::data

@@ -25,9 +25,9 @@ class CifarRecords {
 
   const std::vector<std::uint8_t>& labels() const { return labels_; }  // of all records
 
-  // The planes of `record` into `pixels` [3, 32, 32]. Throws DataError where the file gives them no more, or
-  // with another label than at the start: then it was written to.
-  void read(std::int64_t record, std::span<std::uint8_t> pixels) const;
+  // The planes of `record` [3, 32, 32], within `scratch`. Throws DataError where the file gives them no more,
+  // or with another label than at the start: then it was written to.
+  std::span<const std::uint8_t> read(std::int64_t record, std::vector<std::uint8_t>& scratch) const;
 
  private:
   struct File {

@@ -167,9 +167,7 @@ void read_into(Dataset& dataset, const DataOptions& options, Storage automatic) 
 
 std::span<const std::uint8_t> ImageSet::read(std::int64_t i, std::vector<std::uint8_t>& scratch) const {
   if (!files) return image(i);
-  scratch.resize(image_bytes());
-  files->read(records[static_cast<std::size_t>(i)], scratch);
-  return scratch;
+  return files->read(records[static_cast<std::size_t>(i)], scratch);
 }
 
 DatasetShape Dataset::shape() const {

@@ -101,7 +101,7 @@ void LocalTrainer::accumulate(const LocalTask& task, std::uint64_t seed, std::in
       logits = net_.forward(batch.images);
     }
     const auto loss_sum = train::cross_entropy_sum(logits, batch.labels, options_.label_smoothing);
-    (loss_sum / total).backward();
+    loss_sum.backward(torch::full({}, 1.0 / total, loss_sum.options()));
     if (keeps_statistics && params_.statistics.numel() > 0) {
       const torch::NoGradGuard no_grad;
       params_.statistics.lerp_(params_.batch_statistics, model::kNormMomentum);

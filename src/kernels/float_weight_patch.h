@@ -14,27 +14,29 @@ namespace {
 constexpr std::int64_t kMostOutputs = 8;  // 8 x 3 sums
 constexpr std::int64_t kMostTapVectors = 3;
 
-// 8 output channels at most x up to 48 taps of a kernel row and channels.
+// 8 output channels at most x up to 3 vectors of taps and channels: neighbours in a kernel row, or, where a
+// row of the kernel fills no more than one, several rows.
 struct WeightPatch {
   const float* x;
   const float* dy;
   float* dw;
-  __mmask16 last;                      // lanes of the last vector of taps
+  __mmask16 last, others;              // lanes of the last vector of taps, and of those before
   bool adds;                           // to what dw holds
   std::int64_t images, height, width;  // of the outputs that are summed over
   std::int64_t x_image, x_row, x_column, dy_image, dy_row, dy_column, dw_output;  // steps
+  std::int64_t x_vector, dw_vector;                                               // from vector to vector
 };
 
 template <int kVectors, int kOutputs>
 void weight_patch(const WeightPatch& t) {
   __m512 sums[kOutputs][kVectors];
-  const auto lanes = [&](int v) { return v + 1 == kVectors ? t.last : first_lanes(kLanes); };
+  const auto lanes = [&](int v) { return v + 1 == kVectors ? t.last : t.others; };
 #pragma GCC unroll 8
   for (int o = 0; o < kOutputs; ++o) {
 #pragma GCC unroll 3
     for (int v = 0; v < kVectors; ++v) {
-      sums[o][v] =
-          t.adds ? _mm512_maskz_loadu_ps(lanes(v), t.dw + o * t.dw_output + v * kLanes) : _mm512_setzero_ps();
+      sums[o][v] = t.adds ? _mm512_maskz_loadu_ps(lanes(v), t.dw + o * t.dw_output + v * t.dw_vector)
+                          : _mm512_setzero_ps();
     }
   }
   for (std::int64_t n = 0; n < t.images; ++n) {
@@ -43,8 +45,7 @@ void weight_patch(const WeightPatch& t) {
       const float* dy = t.dy + n * t.dy_image + h * t.dy_row;
       for (std::int64_t w = 0; w < t.width; ++w, x += t.x_column, dy += t.dy_column) {
         __m512 taps[kVectors];
-        for (int v = 0; v + 1 < kVectors; ++v) taps[v] = _mm512_loadu_ps(x + v * kLanes);
-        taps[kVectors - 1] = _mm512_maskz_loadu_ps(t.last, x + (kVectors - 1) * kLanes);
+        for (int v = 0; v < kVectors; ++v) taps[v] = _mm512_maskz_loadu_ps(lanes(v), x + v * t.x_vector);
 #pragma GCC unroll 8
         for (int o = 0; o < kOutputs; ++o) {
           const __m512 d = _mm512_set1_ps(dy[o]);
@@ -58,7 +59,7 @@ void weight_patch(const WeightPatch& t) {
   for (int o = 0; o < kOutputs; ++o) {
 #pragma GCC unroll 3
     for (int v = 0; v < kVectors; ++v) {
-      _mm512_mask_storeu_ps(t.dw + o * t.dw_output + v * kLanes, lanes(v), sums[o][v]);
+      _mm512_mask_storeu_ps(t.dw + o * t.dw_output + v * t.dw_vector, lanes(v), sums[o][v]);
     }
   }
 }
@@ -82,14 +83,19 @@ inline void sum_all_patches(const ConvolutionShape& s, WeightPatch t, std::int64
                             std::int64_t begin, std::int64_t end) {
   const std::int64_t row_taps = s.kernel * s.in_channels;
   constexpr std::int64_t kMostTaps = kMostTapVectors * kLanes;
+  const bool by_rows = row_taps <= kLanes;
+  const std::int64_t rows = by_rows ? kMostTapVectors : 1;
+  t.others = first_lanes(by_rows ? row_taps : kLanes);
+  t.x_vector = by_rows ? tap_row : kLanes;
+  t.dw_vector = by_rows ? row_taps : kLanes;
   const float *const x = t.x, *const dy = t.dy;
   float* const dw = t.dw;
   for (std::int64_t out = begin; out < end; out += kMostOutputs) {
-    for (std::int64_t kh = 0; kh < s.kernel; ++kh) {
+    for (std::int64_t kh = 0; kh < s.kernel; kh += rows) {
       for (std::int64_t tap = 0; tap < row_taps; tap += kMostTaps) {
         const std::int64_t taps = std::min(kMostTaps, row_taps - tap);
-        const std::int64_t vectors = ceil_div(taps, kLanes);
-        t.last = first_lanes(taps - (vectors - 1) * kLanes);
+        const std::int64_t vectors = by_rows ? std::min(rows, s.kernel - kh) : ceil_div(taps, kLanes);
+        t.last = by_rows ? t.others : first_lanes(taps - (vectors - 1) * kLanes);
         t.x = x + kh * tap_row + tap;
         t.dy = dy + out;
         t.dw = dw + out * t.dw_output + kh * row_taps + tap;

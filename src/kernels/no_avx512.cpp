@@ -3,6 +3,8 @@
 #include "kernels/float_convolution.h"
 #include "kernels/float_linear.h"
 #include "kernels/float_winograd.h"
+#include "kernels/pooled_gradient.h"
+#include "kernels/relu_pool.h"
 
 namespace rn::kernels {
 namespace {
@@ -35,6 +37,31 @@ void float_linear_input_gradient(const LinearShape&, const float*, const float*,
 void float_linear_weight_gradient(const LinearShape&, const float*, const float*, std::int64_t, std::int64_t,
                                   float*) {
   refuse("float_linear_weight_gradient");
+}
+
+bool pooled_weight_gradient_pays(const ConvolutionShape&) { return false; }
+bool pooled_input_gradient_pays(const ConvolutionShape&) { return false; }
+void pooled_weight_gradient(const ConvolutionShape&, const float*, const float*, const std::uint8_t*,
+                            std::int64_t, std::int64_t, float*) {
+  refuse("pooled_weight_gradient");
+}
+void pooled_input_gradient(const ConvolutionShape&, const float*, const float*, const std::uint8_t*,
+                           std::int64_t, std::int64_t, float*) {
+  refuse("pooled_input_gradient");
+}
+void pooled_bias_gradient(const ConvolutionShape&, const float*, const std::uint8_t*, std::int64_t,
+                          std::int64_t, float*) {
+  refuse("pooled_bias_gradient");
+}
+
+void relu(const BFloat16*, std::int64_t, BFloat16*) { refuse("relu"); }
+void relu_gradient(const BFloat16*, const BFloat16*, std::int64_t, BFloat16*) { refuse("relu_gradient"); }
+void relu_pool(const PoolShape&, const BFloat16*, std::int64_t, std::int64_t, BFloat16*, std::uint8_t*) {
+  refuse("relu_pool");
+}
+void relu_pool_gradient(const PoolShape&, const BFloat16*, const std::uint8_t*, std::int64_t, std::int64_t,
+                        BFloat16*) {
+  refuse("relu_pool_gradient");
 }
 
 std::int64_t winograd_packed_weight_size(const ConvolutionShape&) { refuse("winograd_packed_weight_size"); }

@@ -7,8 +7,10 @@
 
 #include "core/error.h"
 #include "kernels/cpu_features.h"
+#include "kernels/pooled_gradient.h"
 #include "model/observed.h"
 #include "model/parallel.h"
+#include "model/relu_pool.h"
 
 namespace rn::model {
 namespace {
@@ -100,6 +102,39 @@ ActivationGradient activation_gradient(const ConvolutionShape& shape, FloatActiv
   return gradient;
 }
 
+// The same from what a maximum left, `dy` and `taken`.
+torch::Tensor pooled_input_gradient(const ConvolutionShape& shape, const torch::Tensor& x,
+                                    const torch::Tensor& weight, const torch::Tensor& dy,
+                                    const torch::Tensor& taken) {
+  auto dx = torch::empty_like(x);
+  const float *const weights = weight.const_data_ptr<float>(), *const from = dy.const_data_ptr<float>();
+  const std::uint8_t* const places = taken.const_data_ptr<std::uint8_t>();
+  float* const to = dx.mutable_data_ptr<float>();
+  at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels::pooled_input_gradient(shape, weights, from, places, begin, end, to);
+  });
+  return dx;
+}
+
+torch::Tensor pooled_weight_gradient(const ConvolutionShape& shape, const torch::Tensor& x,
+                                     const torch::Tensor& dy, const torch::Tensor& taken, torch::Tensor dw) {
+  const float *const input = x.const_data_ptr<float>(), *const from = dy.const_data_ptr<float>();
+  const std::uint8_t* const places = taken.const_data_ptr<std::uint8_t>();
+  float* const to = dw.mutable_data_ptr<float>();
+  at::parallel_for(0, shape.out_channels, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels::pooled_weight_gradient(shape, input, from, places, begin, end, to);
+  });
+  return dw;
+}
+
+torch::Tensor pooled_bias_gradient(const ConvolutionShape& shape, const torch::Tensor& dy,
+                                   const torch::Tensor& taken) {
+  const auto by_image = torch::empty({shape.images, shape.out_channels}, dy.options());
+  kernels::pooled_bias_gradient(shape, dy.const_data_ptr<float>(), taken.const_data_ptr<std::uint8_t>(), 0,
+                                shape.images, by_image.mutable_data_ptr<float>());
+  return by_image.sum(0);
+}
+
 class FloatConvolution : public torch::autograd::Function<FloatConvolution> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input,
@@ -131,17 +166,29 @@ class FloatConvolution : public torch::autograd::Function<FloatConvolution> {
     const auto shape =
         shape_of(x, weight, context->saved_data["stride"].toInt(), context->saved_data["padding"].toInt());
     const auto activation = static_cast<FloatActivation>(context->saved_data["activation"].toInt());
+    const bool needs_x = context->needs_input_grad(0), needs_weight = context->needs_input_grad(1);
     const bool needs_bias = context->saved_data["has_bias"].toBool() && context->needs_input_grad(2);
-    ActivationGradient of{gradients[0].contiguous(kChannelsLast), {}};
-    if (activation != FloatActivation::kNone) {
-      of = activation_gradient(shape, activation, of.sums, saved[2]);
+    const auto dy = gradients[0].contiguous(kChannelsLast);
+    const bool pools = activation == FloatActivation::kMaxPool;
+    const bool pooled_x = pools && kernels::pooled_input_gradient_pays(shape);
+    const bool pooled_weight = pools && kernels::pooled_weight_gradient_pays(shape);
+    ActivationGradient of{dy, {}};  // by the sums
+    if (activation == FloatActivation::kNone) {
+      if (needs_bias) of.bias = dy.sum(at::IntArrayRef({0, 2, 3}));
+    } else if (!pools || (needs_x && !pooled_x) || (needs_weight && !pooled_weight)) {
+      of = activation_gradient(shape, activation, dy, saved[2]);
     } else if (needs_bias) {
-      of.bias = of.sums.sum(at::IntArrayRef({0, 2, 3}));
+      of.bias = pooled_bias_gradient(shape, dy, saved[2]);
     }
     torch::Tensor dx, dw;
-    if (context->needs_input_grad(0)) dx = input_gradient(shape, x, weight, of.sums);
-    if (context->needs_input_grad(1)) {
-      dw = weight_gradient(shape, x, of.sums, gradient_memory(saved_slot(*context), weight));
+    if (needs_x) {
+      dx = pooled_x ? pooled_input_gradient(shape, x, weight, dy, saved[2])
+                    : input_gradient(shape, x, weight, of.sums);
+    }
+    if (needs_weight) {
+      const auto memory = gradient_memory(saved_slot(*context), weight);
+      dw = pooled_weight ? pooled_weight_gradient(shape, x, dy, saved[2], memory)
+                         : weight_gradient(shape, x, of.sums, memory);
     }
     return {dx, dw, needs_bias ? of.bias : torch::Tensor(), {}, {}, {}, {}};
   }
@@ -185,6 +232,7 @@ torch::Tensor ConvolutionReluImpl::forward(const torch::Tensor& input) {
                              pools ? FloatActivation::kMaxPool : FloatActivation::kRelu, slot);
   }
   auto y = torch::nn::Conv2dImpl::forward(input);
+  if (own_kernels_ && can_relu_pool(y)) return relu_pool(y, pools);
   if (pools) y = at::max_pool2d(y, /*kernel_size=*/2);
   return y.relu_();  // what came before is not needed for its gradient
 }

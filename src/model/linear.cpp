@@ -62,19 +62,22 @@ void weight_gradient(const torch::Tensor& x, const torch::Tensor& dy, torch::Ten
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input,
-                               const torch::Tensor& weight, const torch::Tensor& bias,
+                               const torch::Tensor& weight, const torch::Tensor& bias, bool cuts,
                                const GradientSlotPtr& slot) {
     const auto x = input.contiguous();
-    context->save_for_backward({x, weight});
+    auto y = product(x, weight, bias);
+    if (cuts) y.relu_();
+    context->save_for_backward({x, weight, cuts ? y : torch::Tensor()});
     save_slot(*context, slot);
-    return product(x, weight, bias);
+    return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     RN_CHECK(!torch::GradMode::is_enabled(), "Linear is differentiable once only");
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1];
-    const auto dy = gradients[0].contiguous();
+    auto dy = gradients[0].contiguous();
+    if (saved[2].defined()) dy = at::threshold_backward(dy, saved[2], /*threshold=*/0);  // as the relu's own
     torch::Tensor dx, dw, dbias;
     if (context->needs_input_grad(0)) dx = input_gradient(x, weight, dy);
     if (context->needs_input_grad(1)) {
@@ -82,14 +85,17 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
       weight_gradient(x, dy, dw);
     }
     if (context->needs_input_grad(2)) dbias = dy.sum(0);
-    return {dx, dw, dbias, {}};
+    return {dx, dw, dbias, {}, {}};
   }
 };
 
 }  // namespace
 
-LinearImpl::LinearImpl(const ModelOptions& model_options, std::int64_t in, std::int64_t out)
-    : torch::nn::LinearImpl(in, out), own_kernels_(model_options.kernels == KernelChoice::kAuto) {}
+LinearImpl::LinearImpl(const ModelOptions& model_options, std::int64_t in, std::int64_t out,
+                       Activation activation)
+    : torch::nn::LinearImpl(in, out),
+      own_kernels_(model_options.kernels == KernelChoice::kAuto),
+      activation_(activation) {}
 
 torch::Tensor LinearImpl::forward(const torch::Tensor& input) {
   const bool is_plain = own_kernels_ && input.is_cpu() && input.dim() == 2 && input.size(0) > 0 &&
@@ -97,9 +103,14 @@ torch::Tensor LinearImpl::forward(const torch::Tensor& input) {
   const bool serves = at::autocast::is_autocast_enabled(at::kCPU)
                           ? is_plain && kernels::float_linear_supports(shape_of(input, weight))
                           : is_plain && input.scalar_type() == torch::kFloat32;
-  if (!serves) return torch::nn::LinearImpl::forward(input);
+  const bool cuts = activation_ == Activation::kRelu;
+  if (!serves) {
+    auto y = torch::nn::LinearImpl::forward(input);
+    return cuts ? y.relu_() : y;  // what came before is not needed for its gradient
+  }
   const auto x = input.to(torch::kFloat32);
-  return observed("rn::linear", x, weight, [&] { return LinearFunction::apply(x, weight, bias, slot); });
+  return observed("rn::linear", x, weight,
+                  [&] { return LinearFunction::apply(x, weight, bias, cuts, slot); });
 }
 
 }  // namespace rn::model

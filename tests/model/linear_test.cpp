@@ -58,6 +58,31 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LinearTest,
 
 TEST_P(LinearTest, IsTorchsWithItsGradients) { expect_near(through(ours, x), through(plain, x)); }
 
+// By the same kernels, so the bits are those of a relu behind the layer.
+TEST_P(LinearTest, ARelusGradientIsThatOfOneBehindIt) {
+  const auto [rows, in, out] = GetParam();
+  Linear cuts(ModelOptions{}, in, out, LinearImpl::Activation::kRelu);
+  {
+    const torch::NoGradGuard no_grad;
+    cuts->weight.copy_(ours->weight);
+    cuts->bias.copy_(ours->bias);
+  }
+  struct Behind {
+    Behind* operator->() { return this; }
+    torch::Tensor forward(const torch::Tensor& input) { return torch::relu(layer->forward(input)); }
+    void zero_grad() { layer->zero_grad(); }
+    Linear layer;
+    torch::Tensor &weight = layer->weight, &bias = layer->bias;
+  };
+  Behind behind{.layer = ours};
+  const auto found = through(cuts, x), expected = through(behind, x);
+  EXPECT_GT((found.y == 0).sum().item<std::int64_t>(), 0);
+  EXPECT_TRUE(torch::equal(found.y, expected.y));
+  EXPECT_TRUE(torch::equal(found.dx, expected.dx));
+  EXPECT_TRUE(torch::equal(found.dw, expected.dw));
+  EXPECT_TRUE(torch::equal(found.dbias, expected.dbias));
+}
+
 // Few rows keep float32 where bf16 is asked for: nearer to the truth, and faster.
 TEST_P(LinearTest, UnderAutocastFewRowsKeepFloat32) {
   const auto expected = through(plain, x);

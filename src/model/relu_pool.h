@@ -1,0 +1,16 @@
+// Relu after a convolution in bf16 on a CPU, alone or with a 2x2 maximum, as one pass each way:
+// kernels/relu_pool.h.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace rn::model {
+
+// Whether relu_pool() computes it: bf16 in channels-last on a CPU that has AVX-512.
+bool can_relu_pool(const torch::Tensor& x);
+
+// relu(x), with `pools` relu(max_pool2d(x, 2)), differentiable once. x [N, C, H, W]. REQUIRES:
+// can_relu_pool(x).
+torch::Tensor relu_pool(const torch::Tensor& x, bool pools);
+
+}  // namespace rn::model
