@@ -39,6 +39,7 @@ CASES = {
     "fedadam_flower": dict(algorithm="fedadam", momentum=0.0, server_lr=0.01, bias_correction=True),
     "fedyogi": dict(algorithm="fedyogi", momentum=0.0, server_lr=0.01),
     "scaffold": dict(algorithm="scaffold", momentum=0.0, epochs=2, weight_decay=1e-3),
+    "scaffold_momentum": dict(algorithm="scaffold", momentum=0.9, epochs=2),
     "scaffold_option_1": dict(algorithm="scaffold", momentum=0.0, epochs=2, scaffold_option=1),
     "feddyn": dict(algorithm="feddyn", momentum=0.0, mu=0.2, weighting="uniform", epochs=2),
     "fednova": dict(algorithm="fednova", momentum=0.0, epochs_min=1, epochs=5),
@@ -280,6 +281,7 @@ def run(o, dtype, rounds):
             ys.append(y)
             steps.append(k)
             if o["algorithm"] == "scaffold":
+                k = nova_coefficients(k, o["momentum"], mu=0)  # K, or with momentum what counts in its place
                 new_c.append(c_i[i] - c + (x - y) / (k * LR) if o["scaffold_option"] == 2
                              else whole_gradient(net, x, data, parts[i]))
         mean = sum(w * (y - x) for w, y in zip(weights, ys))
