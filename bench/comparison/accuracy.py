@@ -111,14 +111,17 @@ def section(document):
     machine = document["machine"]
     about = (f"{machine['date']}, {machine['cpu']}, commit {machine['commit']}: test accuracy in percent after "
              f"{document['rounds']} rounds of {document['local_epochs']} local epochs, means over the seeds "
-             f"{', '.join(map(str, document['seeds']))} and each of them: `{document['command']}`. The means must be "
+             f"{', '.join(map(str, document['seeds']))} and each of them: `{machine['command']}`. The means must be "
              f"within {TOLERANCE:g} point, or three standard errors of their difference.")
     if document["rounds"] < 50 or document["local_epochs"] < 10:
         about += " Flower's figures are of 50 rounds of 10 epochs, and stand here for orientation only."
     return about + "\n\n" + table(document)
 
 
-def write_docs(document, root):
+def write_docs(documents, root):
+    record = pathlib.Path(root, "docs/results/federated/accuracy.json")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(documents, indent=1) + "\n", encoding="utf-8")
     page = pathlib.Path(root, "docs/federated.md")
-    text = replace_section(page.read_text(encoding="utf-8"), section(document), BEGIN, END)
-    page.write_text(text, encoding="utf-8")
+    text = "\n\n".join(section(document) for document in documents)
+    page.write_text(replace_section(page.read_text(encoding="utf-8"), text, BEGIN, END), encoding="utf-8")

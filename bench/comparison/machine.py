@@ -35,13 +35,13 @@ def has_amx():
 def command_line():
     """The words given, with names for the files of this machine: where they lie is its own affair."""
     words = list(sys.argv[1:])
-    for option, name in (("--python", "PYTHON"), ("--json", "FILE")):
+    for option, name in (("--python", "PYTHON"), ("--json", "FILE"), ("--build", "BUILD")):
         for place, word in enumerate(words):
             if word.startswith(option + "="):
                 words[place] = f"{option}={name}"
             elif place and words[place - 1] == option:
                 words[place] = name
-    return shlex.join(["bench/compare", *words])
+    return shlex.join([f"bench/{pathlib.Path(sys.argv[0]).name}", *words])
 
 
 def describe(context):
