@@ -4,60 +4,25 @@
 #include <numbers>
 
 #include "core/error.h"
-#include "core/vector_clones.h"
+#include "core/philox_lanes.h"
 
 namespace rn {
 namespace {
 
-constexpr std::uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
-constexpr int kRounds = 10;
-
 constexpr std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
-
-// philox4x32 of the counters `first`, `first` + 1, ... (64 bits) with `upper` above them: a block per lane.
-constexpr std::size_t kLanes = 16;
-RN_VECTOR_CLONES void philox_lanes(std::uint64_t first, std::array<std::uint32_t, 2> upper,
-                                   std::array<std::uint32_t, 2> key, std::uint32_t* __restrict words) {
-  std::uint32_t a[kLanes], b[kLanes], c[kLanes], d[kLanes];
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    a[i] = low(first + i);
-    b[i] = high(first + i);
-    c[i] = upper[0];
-    d[i] = upper[1];
-  }
-  for (int round = 0; round < kRounds; ++round) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const std::uint64_t product0 = std::uint64_t{kMultiplier0} * a[i];
-      const std::uint64_t product1 = std::uint64_t{kMultiplier1} * c[i];
-      a[i] = high(product1) ^ b[i] ^ key[0];
-      b[i] = low(product1);
-      c[i] = high(product0) ^ d[i] ^ key[1];
-      d[i] = low(product0);
-    }
-    key[0] += kWeyl0;
-    key[1] += kWeyl1;
-  }
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    words[4 * i] = a[i];
-    words[4 * i + 1] = b[i];
-    words[4 * i + 2] = c[i];
-    words[4 * i + 3] = d[i];
-  }
-}
 
 }  // namespace
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < kRounds; ++round) {
-    const std::uint64_t product0 = std::uint64_t{kMultiplier0} * counter[0];
-    const std::uint64_t product1 = std::uint64_t{kMultiplier1} * counter[2];
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * counter[0];
+    const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * counter[2];
     counter = {high(product1) ^ counter[1] ^ key[0], low(product1), high(product0) ^ counter[3] ^ key[1],
                low(product0)};
-    key[0] += kWeyl0;
-    key[1] += kWeyl1;
+    key[0] += kPhiloxWeyl0;
+    key[1] += kPhiloxWeyl1;
   }
   return counter;
 }
@@ -83,11 +48,11 @@ std::uint32_t CounterRandom::next() {
 void CounterRandom::fill(std::span<std::uint32_t> words) {
   std::size_t done = 0;
   while (used_ != 4 && done < words.size()) words[done++] = next();
-  for (; words.size() - done >= 4 * kLanes; done += 4 * kLanes) {
+  for (; words.size() - done >= 4 * kPhiloxLanes; done += 4 * kPhiloxLanes) {
     const std::uint64_t first = std::uint64_t{counter_[1]} << 32 | counter_[0];
     philox_lanes(first, {counter_[2], counter_[3]}, key_, words.data() + done);
-    counter_[0] = low(first + kLanes);
-    counter_[1] = high(first + kLanes);
+    counter_[0] = low(first + kPhiloxLanes);
+    counter_[1] = high(first + kPhiloxLanes);
   }
   while (done < words.size()) words[done++] = next();
 }

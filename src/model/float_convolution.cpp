@@ -10,6 +10,7 @@
 #include "kernels/pooled_gradient.h"
 #include "model/observed.h"
 #include "model/parallel.h"
+#include "model/pooled_convolution.h"
 #include "model/relu_pool.h"
 
 namespace rn::model {
@@ -100,39 +101,6 @@ ActivationGradient activation_gradient(const ConvolutionShape& shape, FloatActiv
   });
   gradient.bias = gradient.bias.sum(0);
   return gradient;
-}
-
-// The same from what a maximum left, `dy` and `taken`.
-torch::Tensor pooled_input_gradient(const ConvolutionShape& shape, const torch::Tensor& x,
-                                    const torch::Tensor& weight, const torch::Tensor& dy,
-                                    const torch::Tensor& taken) {
-  auto dx = torch::empty_like(x);
-  const float *const weights = weight.const_data_ptr<float>(), *const from = dy.const_data_ptr<float>();
-  const std::uint8_t* const places = taken.const_data_ptr<std::uint8_t>();
-  float* const to = dx.mutable_data_ptr<float>();
-  at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
-    kernels::pooled_input_gradient(shape, weights, from, places, begin, end, to);
-  });
-  return dx;
-}
-
-torch::Tensor pooled_weight_gradient(const ConvolutionShape& shape, const torch::Tensor& x,
-                                     const torch::Tensor& dy, const torch::Tensor& taken, torch::Tensor dw) {
-  const float *const input = x.const_data_ptr<float>(), *const from = dy.const_data_ptr<float>();
-  const std::uint8_t* const places = taken.const_data_ptr<std::uint8_t>();
-  float* const to = dw.mutable_data_ptr<float>();
-  at::parallel_for(0, shape.out_channels, 1, [&](std::int64_t begin, std::int64_t end) {
-    kernels::pooled_weight_gradient(shape, input, from, places, begin, end, to);
-  });
-  return dw;
-}
-
-torch::Tensor pooled_bias_gradient(const ConvolutionShape& shape, const torch::Tensor& dy,
-                                   const torch::Tensor& taken) {
-  const auto by_image = torch::empty({shape.images, shape.out_channels}, dy.options());
-  kernels::pooled_bias_gradient(shape, dy.const_data_ptr<float>(), taken.const_data_ptr<std::uint8_t>(), 0,
-                                shape.images, by_image.mutable_data_ptr<float>());
-  return by_image.sum(0);
 }
 
 class FloatConvolution : public torch::autograd::Function<FloatConvolution> {
@@ -230,6 +198,9 @@ torch::Tensor ConvolutionReluImpl::forward(const torch::Tensor& input) {
   if (own_kernels_ && can_convolve_in_float(input, weight, /*stride=*/1, /*padding=*/0)) {
     return float_convolution(input, weight, bias, /*stride=*/1, /*padding=*/0,
                              pools ? FloatActivation::kMaxPool : FloatActivation::kRelu, slot);
+  }
+  if (own_kernels_ && pools && can_convolve_and_pool_in_bf16(input, weight)) {
+    return convolve_and_pool_in_bf16(input, weight, bias, slot);
   }
   auto y = torch::nn::Conv2dImpl::forward(input);
   if (own_kernels_ && can_relu_pool(y)) return relu_pool(y, pools);

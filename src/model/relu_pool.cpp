@@ -50,41 +50,48 @@ class Relu : public torch::autograd::Function<Relu> {
 class ReluPool : public torch::autograd::Function<ReluPool> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x) {
-    const kernels::PoolShape shape{x.size(0), x.size(2), x.size(3), x.size(1)};
-    auto y = torch::empty({shape.images, shape.channels, shape.height / 2, shape.width / 2}, x.options(),
-                          kChannelsLast);
-    auto taken = torch::empty_like(y, torch::kUInt8);
-    const auto* const from = values(x);
-    auto* const to = mutable_values(y);
-    auto* const places = taken.mutable_data_ptr<std::uint8_t>();
-    at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
-      kernels::relu_pool(shape, from, begin, end, to, places);
-    });
+    auto [y, taken] = pool_after_convolution(x);
     context->save_for_backward({taken});
-    context->saved_data["height"] = shape.height;
-    context->saved_data["width"] = shape.width;
+    context->saved_data["height"] = x.size(2);
+    context->saved_data["width"] = x.size(3);
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     RN_CHECK(!torch::GradMode::is_enabled(), "relu_pool is differentiable once only");
-    const auto taken = context->get_saved_variables()[0];
-    const auto dy = gradients[0].contiguous(kChannelsLast);
-    const kernels::PoolShape shape{taken.size(0), context->saved_data["height"].toInt(),
-                                   context->saved_data["width"].toInt(), taken.size(1)};
-    auto dx =
-        torch::empty({shape.images, shape.channels, shape.height, shape.width}, dy.options(), kChannelsLast);
-    const auto* const from = values(dy);
-    const auto* const places = taken.const_data_ptr<std::uint8_t>();
-    auto* const to = mutable_values(dx);
-    at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
-      kernels::relu_pool_gradient(shape, from, places, begin, end, to);
-    });
-    return {dx};
+    return {pool_gradient(gradients[0].contiguous(kChannelsLast), context->get_saved_variables()[0],
+                          context->saved_data["height"].toInt(), context->saved_data["width"].toInt())};
   }
 };
 
 }  // namespace
+
+Pooled pool_after_convolution(const torch::Tensor& x) {
+  const kernels::PoolShape shape{x.size(0), x.size(2), x.size(3), x.size(1)};
+  auto y = torch::empty({shape.images, shape.channels, shape.height / 2, shape.width / 2}, x.options(),
+                        kChannelsLast);
+  auto taken = torch::empty_like(y, torch::kUInt8);
+  const auto* const from = values(x);
+  auto* const to = mutable_values(y);
+  auto* const places = taken.mutable_data_ptr<std::uint8_t>();
+  at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels::relu_pool(shape, from, begin, end, to, places);
+  });
+  return {y, taken};
+}
+
+torch::Tensor pool_gradient(const torch::Tensor& dy, const torch::Tensor& taken, std::int64_t height,
+                            std::int64_t width) {
+  const kernels::PoolShape shape{taken.size(0), height, width, taken.size(1)};
+  auto dx = torch::empty({shape.images, shape.channels, height, width}, dy.options(), kChannelsLast);
+  const auto* const from = values(dy);
+  const auto* const places = taken.const_data_ptr<std::uint8_t>();
+  auto* const to = mutable_values(dx);
+  at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels::relu_pool_gradient(shape, from, places, begin, end, to);
+  });
+  return dx;
+}
 
 bool can_relu_pool(const torch::Tensor& x) {
   return x.is_cpu() && x.dim() == 4 && x.numel() > 0 && x.scalar_type() == torch::kBFloat16 &&

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/philox_lanes.h"
 
 namespace rn {
 namespace {
@@ -63,6 +64,24 @@ TEST(CounterRandomTest, FillingIsDrawingOneByOne) {
         ASSERT_EQ(words[i], other.next()) << "word " << i << " of " << size << " after " << before;
       }
       EXPECT_EQ(one.next(), other.next()) << "after " << size << " words";
+    }
+  }
+}
+
+TEST(PhiloxLanesTest, ManyCountersGiveWhatEachGives) {
+  const std::array<std::uint32_t, 2> upper = {0xddeeff00, 0x99aabbcc}, key = {0x89abcdef, 0x01234567};
+  for (const std::uint64_t first : {0ULL, 0xfffffff9ULL, 0x1234567890abcdefULL, 0xfffffffffffffff8ULL}) {
+    std::array<std::uint32_t, 4 * kPhiloxLanes> fast{}, plain{};
+    philox_lanes(first, upper, key, fast.data());
+    plain_philox_lanes(first, upper, key, plain.data());
+    EXPECT_EQ(fast, plain) << first;
+    for (std::size_t i = 0; i < kPhiloxLanes; ++i) {
+      const std::uint64_t counter = first + i;
+      const auto block = philox4x32({static_cast<std::uint32_t>(counter),
+                                     static_cast<std::uint32_t>(counter >> 32), upper[0], upper[1]},
+                                    key);
+      EXPECT_TRUE(std::equal(block.begin(), block.end(), plain.begin() + 4 * static_cast<std::ptrdiff_t>(i)))
+          << first << " + " << i;
     }
   }
 }
