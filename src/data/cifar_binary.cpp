@@ -29,10 +29,6 @@ void check_cifar_label(std::uint8_t label, std::int64_t record, const std::strin
                       kReplaceHint));
 }
 
-std::string missing_cifar_file(const std::string& path) {
-  return cat("[data] ", path, " is missing, though other files of the set are there. ", kReplaceHint);
-}
-
 void decode_cifar_binary(std::span<const std::byte> bytes, const std::string& path,
                          std::span<std::uint8_t> pixels, std::span<std::uint8_t> labels) {
   const auto records = static_cast<std::int64_t>(labels.size());

@@ -18,9 +18,6 @@ void decode_cifar_binary(std::span<const std::byte> bytes, const std::string& pa
 void check_cifar_size(std::int64_t bytes, std::int64_t records, const std::string& path);
 void check_cifar_label(std::uint8_t label, std::int64_t record, const std::string& path);
 
-// What is said of one of the six files that is not there.
-std::string missing_cifar_file(const std::string& path);
-
 // The advice that ends every message about a broken file.
 inline constexpr const char* kReplaceHint =
     "Replace the file, or fetch the set anew: rn_dist data fetch --force --root DIR (that of the set)";

@@ -1,5 +1,8 @@
 #include "data/cifar_format.h"
 
+#include "core/error.h"
+#include "data/cifar_binary.h"
+
 namespace rn::data {
 
 const std::string& cifar_folder_name(CifarEncoding encoding) {
@@ -21,6 +24,10 @@ const std::vector<std::string>& cifar_class_names() {
   static const std::vector<std::string> names = {"airplane", "automobile", "bird",  "cat",  "deer",
                                                  "dog",      "frog",       "horse", "ship", "truck"};
   return names;
+}
+
+std::string missing_cifar_file(const std::string& path) {
+  return cat("[data] ", path, " is missing, though other files of the set are there. ", kReplaceHint);
 }
 
 }  // namespace rn::data

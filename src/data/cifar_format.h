@@ -42,4 +42,7 @@ const std::vector<std::string>& cifar_class_names();
 // CIFAR-10. Lines "train_records_per_file N", "test_records N", "seed N".
 inline constexpr const char* kSyntheticMarker = "SYNTHETIC.txt";
 
+// What is said of one of the six files that is not there.
+std::string missing_cifar_file(const std::string& path);
+
 }  // namespace rn::data
