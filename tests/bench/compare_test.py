@@ -198,6 +198,9 @@ class ReportTest(unittest.TestCase):
         drawing = xml.dom.minidom.parseString(chart)
         self.assertEqual(len(drawing.getElementsByTagName("circle")), 2)
         self.assertIn("rn_dist bf16 800", chart)
+        later = {"rates": {"gemm_bf16": 1500.0, "fma_fp32": 200.0, "copy": 10.0}, "rows": []}
+        self.assertEqual(roofline.roofline([run, later]), chart)  # roofs of a run without steps are not theirs
+        self.assertIn("GEMM bf16 1500", roofline.roofline([later]))
 
     def test_the_requirement_on_a_peer_scales_with_the_machine(self):
         found = validity.finding("step-fp32", 60, reference=73, rate=240, reference_rate=480)
