@@ -82,15 +82,15 @@ void add_data_options(std::vector<Option>& table) {
                between(1, kMostImages));
   data.integer("synthetic_test", &DataOptions::synthetic_test, "Test images of dataset: synthetic.",
                between(1, kMostImages));
-  data.choice("storage", &DataOptions::storage,
-              "Where the images lie during a run: in the memory of every rank, or in CIFAR-10's binary "
-              "files, from "
-              "which each is read when it is needed (once in the page cache for all ranks of a machine). "
-              "auto: files "
-              "in federated runs where the set lies so, else memory. The values are the same.",
-              {{"auto", data::Storage::kAuto},
-               {"memory", data::Storage::kMemory},
-               {"files", data::Storage::kFiles}})
+  data.choice(
+          "storage", &DataOptions::storage,
+          "Where the images lie during a run: in the memory of every rank, or in CIFAR-10's binary "
+          "files, from which each is read when it is needed (once in the page cache for all ranks of a "
+          "machine). auto: files in federated runs where the set lies so, else memory. The values are the "
+          "same.",
+          {{"auto", data::Storage::kAuto},
+           {"memory", data::Storage::kMemory},
+           {"files", data::Storage::kFiles}})
       .identity = false;
   data.integer("workers", &DataOptions::workers, "Threads per rank that prepare batches ahead of the step.",
                between(1, 256))
