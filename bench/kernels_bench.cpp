@@ -213,6 +213,10 @@ void register_linears() {
     add("float_linear/by_weight", s, [in](const LinearShape& shape) {
       float_linear_weight_gradient(shape, in, in, 0, shape.out, out.data());
     });
+    static auto weight = values;
+    add("float_linear/step", s, [in](const LinearShape& shape) {
+      float_linear_step(shape, in, in, /*lr=*/0, /*weight_decay=*/0, 0, shape.in, weight.data(), out.data());
+    });
   }
 }
 

@@ -47,13 +47,16 @@ LocalResult LocalTrainer::train(const LocalTask& task, const GradientCorrection&
   const std::int64_t step_images = task.whole_gradient ? size : std::min(options_.batch, size);
   const bool drops = options_.drop_last && size >= step_images;
   const std::int64_t per_epoch = drops ? size / step_images : (size + step_images - 1) / step_images;
+  // Whether a step's gradient is used once: of one batch, and as it is.
+  const bool is_plain = step_images <= options_.batch && !correction.offset.defined() && correction.mu == 0 &&
+                        options_.clip_norm == 0;
   LocalResult result;
   const std::int64_t steps = task.whole_gradient ? 1 : task.steps;
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::int64_t epoch = step / per_epoch;
     const std::int64_t begin = step % per_epoch * step_images;
     if (begin == 0) draw_order(task, seed, epoch);
-    params_.begin_gradient();
+    params_.begin_gradient(is_plain ? optimizer_.plain_step(task.lr) : std::nullopt);
     net_.set_dropout_key(draw_64(seed, Purpose::kDropout, step, 0));
     accumulate(task, seed, epoch, begin, std::min(size, begin + step_images), result,
                /*keeps_statistics=*/true);

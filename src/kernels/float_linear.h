@@ -36,4 +36,13 @@ void float_linear_input_gradient(const LinearShape& shape, const float* dy, cons
 void float_linear_weight_gradient(const LinearShape& shape, const float* x, const float* dy,
                                   std::int64_t begin, std::int64_t end, float* dw);
 
+// A step of plain SGD with both gradients of a backward pass, reading the weight once and keeping dw in
+// registers: dx as above from the weight as it is, unless null, and then
+//
+//   weight -= lr * (dw + weight_decay * weight)
+//
+// for columns [begin, end) of both.
+void float_linear_step(const LinearShape& shape, const float* x, const float* dy, float lr,
+                       float weight_decay, std::int64_t begin, std::int64_t end, float* weight, float* dx);
+
 }  // namespace rn::kernels

@@ -109,19 +109,34 @@ struct AddColumns {
   }
 };
 
+// What becomes of a sum of dw: it is stored, or the weight makes a step with it.
+struct Store {
+  __m512 operator()(__m512 sum, __mmask16, const float*) const { return sum; }
+};
+struct Step {
+  float lr, weight_decay;
+  __m512 operator()(__m512 sum, __mmask16 lanes, const float* weight) const {
+    const __m512 w = _mm512_maskz_loadu_ps(lanes, weight);
+    const __m512 gradient = _mm512_fmadd_ps(w, _mm512_set1_ps(weight_decay), sum);
+    return _mm512_fnmadd_ps(gradient, _mm512_set1_ps(lr), w);
+  }
+};
+
+template <typename End>
 struct Outers {
   const float* x;
   const float* dy;
-  float* dw;
+  float* to;  // dw, or the weight
   std::int64_t rows;
   std::array<__mmask16, 2> lanes;
   std::int64_t in, out;  // steps
+  End end;
 };
 
 // Two vectors of columns of some rows of dw.
-template <int kOutputs>
+template <int kOutputs, typename End>
 struct SumOuters {
-  static void run(const Outers& t) {
+  static void run(const Outers<End>& t) {
     __m512 sums[kOutputs][2];
 #pragma GCC unroll 8
     for (int o = 0; o < kOutputs; ++o) sums[o][0] = sums[o][1] = _mm512_setzero_ps();
@@ -139,14 +154,22 @@ struct SumOuters {
 #pragma GCC unroll 8
     for (int o = 0; o < kOutputs; ++o) {
 #pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) _mm512_mask_storeu_ps(t.dw + o * t.in + v * kLanes, t.lanes[v], sums[o][v]);
+      for (int v = 0; v < 2; ++v) {
+        float* const to = t.to + o * t.in + v * kLanes;
+        _mm512_mask_storeu_ps(to, t.lanes[v], t.end(sums[o][v], t.lanes[v], to));
+      }
     }
   }
 };
 
 constexpr auto kAddDots = table_of<AddDots>(std::make_integer_sequence<int, kDotRows>());
 constexpr auto kAddColumns = table_of<AddColumns>(std::make_integer_sequence<int, kGradientRows>());
-constexpr auto kSumOuters = table_of<SumOuters>(std::make_integer_sequence<int, kGradientOutputs>());
+template <int kOutputs>
+using StoreOuters = SumOuters<kOutputs, Store>;
+template <int kOutputs>
+using StepOuters = SumOuters<kOutputs, Step>;
+constexpr auto kStoreOuters = table_of<StoreOuters>(std::make_integer_sequence<int, kGradientOutputs>());
+constexpr auto kStepOuters = table_of<StepOuters>(std::make_integer_sequence<int, kGradientOutputs>());
 
 // Lanes of two vectors that hold `count` values.
 std::array<__mmask16, 2> two_vectors(std::int64_t count) {
@@ -157,6 +180,15 @@ std::array<__mmask16, 2> two_vectors(std::int64_t count) {
 template <typename Part>
 void in_pieces(std::int64_t begin, std::int64_t end, std::int64_t most, Part part) {
   for (std::int64_t first = begin; first < end; first += most) part(first, std::min(most, end - first));
+}
+
+// Adds weight rows [o, o + outputs) to two vectors of columns of dx; the first rows begin it.
+void add_columns(const LinearShape& s, const float* dy, const float* weight, std::int64_t o,
+                 std::int64_t outputs, std::int64_t k, const std::array<__mmask16, 2>& lanes, float* dx) {
+  in_pieces(0, s.rows, kGradientRows, [&](std::int64_t n, std::int64_t rows) {
+    kAddColumns[static_cast<std::size_t>(rows - 1)](
+        {dy + n * s.out + o, weight + o * s.in + k, dx + n * s.in + k, outputs, lanes, s.in, s.out, o > 0});
+  });
 }
 
 }  // namespace
@@ -180,11 +212,7 @@ void float_linear_input_gradient(const LinearShape& s, const float* dy, const fl
                                  std::int64_t begin, std::int64_t end, float* dx) {
   in_pieces(0, s.out, kTogether, [&](std::int64_t o, std::int64_t outputs) {
     in_pieces(begin, end, kPair, [&](std::int64_t k, std::int64_t count) {
-      in_pieces(0, s.rows, kGradientRows, [&](std::int64_t n, std::int64_t rows) {
-        kAddColumns[static_cast<std::size_t>(rows - 1)]({dy + n * s.out + o, weight + o * s.in + k,
-                                                         dx + n * s.in + k, outputs, two_vectors(count), s.in,
-                                                         s.out, o > 0});
-      });
+      add_columns(s, dy, weight, o, outputs, k, two_vectors(count), dx);
     });
   });
 }
@@ -193,8 +221,22 @@ void float_linear_weight_gradient(const LinearShape& s, const float* x, const fl
                                   std::int64_t end, float* dw) {
   in_pieces(begin, end, kGradientOutputs, [&](std::int64_t o, std::int64_t outputs) {
     in_pieces(0, s.in, kPair, [&](std::int64_t k, std::int64_t count) {
-      kSumOuters[static_cast<std::size_t>(outputs - 1)](
-          {x + k, dy + o, dw + o * s.in + k, s.rows, two_vectors(count), s.in, s.out});
+      kStoreOuters[static_cast<std::size_t>(outputs - 1)](
+          {x + k, dy + o, dw + o * s.in + k, s.rows, two_vectors(count), s.in, s.out, {}});
+    });
+  });
+}
+
+void float_linear_step(const LinearShape& s, const float* x, const float* dy, float lr, float weight_decay,
+                       std::int64_t begin, std::int64_t end, float* weight, float* dx) {
+  in_pieces(0, s.out, kTogether, [&](std::int64_t first, std::int64_t together) {
+    in_pieces(begin, end, kPair, [&](std::int64_t k, std::int64_t count) {
+      const auto lanes = two_vectors(count);
+      if (dx != nullptr) add_columns(s, dy, weight, first, together, k, lanes, dx);
+      in_pieces(first, first + together, kGradientOutputs, [&](std::int64_t o, std::int64_t outputs) {
+        kStepOuters[static_cast<std::size_t>(outputs - 1)](
+            {x + k, dy + o, weight + o * s.in + k, s.rows, lanes, s.in, s.out, {lr, weight_decay}});
+      });
     });
   });
 }

@@ -38,6 +38,10 @@ void float_linear_weight_gradient(const LinearShape&, const float*, const float*
                                   float*) {
   refuse("float_linear_weight_gradient");
 }
+void float_linear_step(const LinearShape&, const float*, const float*, float, float, std::int64_t,
+                       std::int64_t, float*, float*) {
+  refuse("float_linear_step");
+}
 
 bool pooled_weight_gradient_pays(const ConvolutionShape&) { return false; }
 bool pooled_input_gradient_pays(const ConvolutionShape&) { return false; }

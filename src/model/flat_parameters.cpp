@@ -104,19 +104,22 @@ void FlatParameters::place_parameters(torch::nn::Module& net, Communicator& comm
     parameters_.push_back(parameter);
   }
   for (const auto& item : named) model_order_.push_back(index.at(item.key()));
+  slots_.resize(parameters_.size());
   for (const auto& item : net.named_modules("", /*include_self=*/false)) {
     auto* const layer = dynamic_cast<SlottedLayer*>(item.value().get());
     if (layer == nullptr || options.dtype() != torch::kFloat32) continue;
-    layer->slot = c10::make_intrusive<GradientSlot>(slices_[index.at(item.key() + ".weight")]);
-    slots_.push_back(layer->slot);
+    const std::size_t entry = index.at(item.key() + ".weight");
+    layer->slot = slots_[entry] = c10::make_intrusive<GradientSlot>(slices_[entry]);
   }
 }
 
-void FlatParameters::begin_gradient() {
+void FlatParameters::begin_gradient(const std::optional<PlainStep>& step) {
   for (auto& parameter : parameters_) {
     if (parameter.requires_grad()) parameter.mutable_grad().reset();
   }
-  for (const auto& slot : slots_) slot->open();
+  for (const auto& slot : slots_) {
+    if (slot) slot->open(step);
+  }
 }
 
 void FlatParameters::settle(std::size_t entry) {
@@ -124,7 +127,9 @@ void FlatParameters::settle(std::size_t entry) {
   const auto& slice = slices_[entry];
   if (grad.is_same(slice)) return;
   const torch::NoGradGuard no_grad;
-  if (!grad.defined()) {
+  if (slots_[entry] && slots_[entry]->has_stepped()) {
+    RN_CHECK(!grad.defined(), layout_.entries()[entry].spec.name, " has stepped and has a gradient too");
+  } else if (!grad.defined()) {
     slice.zero_();
   } else if (grad.data_ptr() != slice.data_ptr() || grad.strides() != slice.strides()) {
     slice.copy_(grad);
@@ -134,6 +139,14 @@ void FlatParameters::settle(std::size_t entry) {
 
 void FlatParameters::settle_gradient() {
   for (std::size_t entry = 0; entry < parameters_.size(); ++entry) settle(entry);
+}
+
+std::vector<std::size_t> FlatParameters::stepped() const {
+  std::vector<std::size_t> entries;
+  for (std::size_t entry = 0; entry < slots_.size(); ++entry) {
+    if (slots_[entry] && slots_[entry]->has_stepped()) entries.push_back(entry);
+  }
+  return entries;
 }
 
 void FlatParameters::place_statistics(torch::nn::Module& net) {

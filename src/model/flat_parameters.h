@@ -8,6 +8,7 @@
 
 #include <torch/torch.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,13 +43,17 @@ class FlatParameters {
   torch::Tensor batch_statistics;
 
   // Before a step's first backward pass: `gradient` counts as zero from now on, although nothing is written,
-  // see Note [Gradients in place]. Until settle() a parameter's grad may lie elsewhere.
-  void begin_gradient();
+  // see Note [Gradients in place]. Until settle() a parameter's grad may lie elsewhere. With a step, layers
+  // may take it in the one backward pass that follows, see Note [Steps in the backward pass].
+  void begin_gradient(const std::optional<PlainStep>& step = {});
   // After a backward pass has reached the parameter of an entry, as its post-accumulate hook for instance:
   // its gradient lies in `gradient` afterwards.
   void settle(std::size_t entry);
-  // After a step's last backward pass: all of them do, and those that none was computed for are zero.
+  // After a step's last backward pass: all of them do, and those that none was computed for are zero. What
+  // `gradient` holds for those of stepped() means nothing.
   void settle_gradient();
+  // The entries whose weights their layers have moved in the backward pass.
+  std::vector<std::size_t> stepped() const;
 
   // A zeroed storage of the same layout (momentum, EMA, ...), on the same device.
   torch::Tensor make_storage() const;
@@ -82,7 +87,7 @@ class FlatParameters {
   FlatLayout layout_;
   std::vector<torch::Tensor> parameters_;  // in layout order
   std::vector<torch::Tensor> slices_;      // their views of `gradient`
-  std::vector<GradientSlotPtr> slots_;
+  std::vector<GradientSlotPtr> slots_;     // null: the entry's layer has none
   std::vector<std::size_t> model_order_;
   std::vector<StatisticEntry> statistic_entries_;
 };

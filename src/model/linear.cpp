@@ -59,6 +59,22 @@ void weight_gradient(const torch::Tensor& x, const torch::Tensor& dy, torch::Ten
   });
 }
 
+// Moves the weight by a step with its gradient; returns that of the input, or nothing.
+torch::Tensor step_weight(const PlainStep& step, const torch::Tensor& x, const torch::Tensor& dy,
+                          torch::Tensor weight, bool needs_x) {
+  const auto shape = shape_of(x, weight);
+  auto dx = needs_x ? torch::empty_like(x) : torch::Tensor();
+  const float *const from = x.const_data_ptr<float>(), *const gradient = dy.const_data_ptr<float>();
+  // Past autograd's count of versions: nobody reads the weight for a gradient after this.
+  float *const weights = weight.mutable_data_ptr<float>(), *const to = needs_x ? dx.mutable_data_ptr<float>()
+                                                                               : nullptr;
+  const auto lr = static_cast<float>(step.lr), decay = static_cast<float>(step.weight_decay);
+  at::parallel_for(0, shape.in, kLeastColumns, [&](std::int64_t begin, std::int64_t end) {
+    kernels::float_linear_step(shape, from, gradient, lr, decay, begin, end, weights, to);
+  });
+  return dx;
+}
+
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input,
@@ -78,13 +94,20 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const auto &x = saved[0], &weight = saved[1];
     auto dy = gradients[0].contiguous();
     if (saved[2].defined()) dy = at::threshold_backward(dy, saved[2], /*threshold=*/0);  // as the relu's own
+    const bool needs_x = context->needs_input_grad(0), needs_weight = context->needs_input_grad(1);
+    const auto slot = saved_slot(*context);
     torch::Tensor dx, dw, dbias;
-    if (context->needs_input_grad(0)) dx = input_gradient(x, weight, dy);
-    if (context->needs_input_grad(1)) {
-      dw = gradient_memory(saved_slot(*context), weight);
+    if (context->needs_input_grad(2)) dbias = dy.sum(0);
+    if (slot && needs_weight && kernels::float_linear_supports(shape_of(x, weight))) {
+      if (const auto step = slot->take_step()) {
+        return {step_weight(*step, x, dy, weight, needs_x), dw, dbias, {}, {}};
+      }
+    }
+    if (needs_x) dx = input_gradient(x, weight, dy);
+    if (needs_weight) {
+      dw = gradient_memory(slot, weight);
       weight_gradient(x, dy, dw);
     }
-    if (context->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dw, dbias, {}, {}};
   }
 };

@@ -21,7 +21,12 @@ class Sgd {
 
   // weights := weights - lr * (...). Leaves everything as it is where `found_inf` (a float32 scalar on the
   // device) is not 0: a step whose gradient is not finite is skipped on the device, without the host knowing.
+  // Weights that made their step in the backward pass are left out.
   void step(double lr, const torch::Tensor& found_inf);
+
+  // What step() does to the weights that decay, where it needs nothing but their gradient: for
+  // FlatParameters::begin_gradient.
+  std::optional<model::PlainStep> plain_step(double lr) const;
 
   torch::Tensor momentum;  // [layout.size()], float32; part of the TrainState
 
@@ -31,7 +36,11 @@ class Sgd {
     double weight_decay;
     std::vector<torch::Tensor> weights, gradients, momenta;  // slices of the flat tensors
   };
+  void make_groups();
+
   const OptimizerOptions options_;
+  model::FlatParameters& params_;
+  std::vector<std::size_t> left_out_;  // entries that no group has
   std::vector<Group> groups_;
 };
 

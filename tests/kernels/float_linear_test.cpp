@@ -131,6 +131,30 @@ TEST_P(FloatLinearTest, HasTheSameBitsHoweverTheWorkIsCut) {
   }
 }
 
+// From the gradients that the other functions compute, by the same roundings.
+TEST_P(FloatLinearTest, AStepMovesTheWeightByItsGradient) {
+  const auto dw = weight_gradient(s.out);
+  for (const float decay : {0.0F, 0.01F}) {
+    auto expected = weight;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      expected[i] = std::fma(-0.3F, std::fma(decay, expected[i], dw[i]), expected[i]);
+    }
+    for (const std::int64_t part : {s.in, std::int64_t{7}, std::int64_t{64}}) {
+      auto stepped = weight;
+      EXPECT_EQ(in_parts(s.rows * s.in, s.in, part,
+                         [&](std::int64_t begin, std::int64_t end, float* dx) {
+                           float_linear_step(s, x.data(), dy.data(), 0.3F, decay, begin, end, stepped.data(),
+                                             dx);
+                         }),
+                input_gradient(s.in));
+      EXPECT_EQ(stepped, expected) << decay << " by " << part;
+    }
+    auto stepped = weight;
+    float_linear_step(s, x.data(), dy.data(), 0.3F, decay, 0, s.in, stepped.data(), /*dx=*/nullptr);
+    EXPECT_EQ(stepped, expected) << decay << ", no gradient of the input";
+  }
+}
+
 TEST(FloatLinearShapeTest, LeavesManyRowsToMatrixProducts) {
   EXPECT_EQ(float_linear_supports({20, 100, 100}), avx512_available());
   EXPECT_FALSE(float_linear_supports({21, 100, 100}));

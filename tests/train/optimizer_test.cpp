@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "dist/single_communicator.h"
+#include "kernels/cpu_features.h"
+#include "model/linear.h"
 #include "small_parameters.h"
 
 namespace rn::train {
@@ -93,6 +95,66 @@ TEST(OptimizerTest, FoundInfLeavesEveryBitAsItIs) {
     sgd.step(0.1, torch::zeros({1}));
     EXPECT_FALSE(same_bits(small.params.weights, weights)) << "the next finite step is taken";
   }
+}
+
+// A layer that may take its step in the backward pass, behind one that may not.
+struct TwoLayers : torch::nn::Module {
+  TwoLayers()
+      : norm(register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({40})))),
+        large(register_module(
+            "large", model::Linear(model::ModelOptions(), 40, 24, model::LinearImpl::Activation::kRelu))),
+        small(register_module("small", model::Linear(model::ModelOptions(), 24, 3))) {}
+  torch::Tensor forward(const torch::Tensor& x) { return small->forward(large->forward(norm->forward(x))); }
+
+  torch::nn::LayerNorm norm;
+  model::Linear large, small;
+};
+
+// The weights after some steps with batches of these sizes; `counts`: of the weights that stepped themselves.
+torch::Tensor weights_after(const std::vector<std::int64_t>& batches, bool in_backward, double weight_decay,
+                            std::vector<std::size_t>& counts) {
+  torch::manual_seed(11);
+  TwoLayers net;
+  dist::SingleCommunicator communicator;
+  model::FlatParameters params(net, communicator, std::int64_t{1} << 40);
+  OptimizerOptions options;
+  options.momentum = 0;
+  options.nesterov = false;
+  options.weight_decay = weight_decay;
+  options.norm_bias_lr = 2;
+  Sgd sgd(options, params);
+  for (const std::int64_t batch : batches) {
+    const auto x = torch::randn({batch, 40});
+    params.begin_gradient(in_backward ? sgd.plain_step(0.2) : std::nullopt);
+    net.forward(x).square().mean().backward();
+    params.settle_gradient();
+    counts.push_back(params.stepped().size());
+    sgd.step(0.2, torch::zeros({1}));
+  }
+  expect_padding_is_zero(params.layout(), params.weights);
+  return params.weights.clone();
+}
+
+// The larger batch is beyond the layers' own kernels, and comes between two that are not.
+TEST(OptimizerTest, AStepInTheBackwardPassIsTheSameStep) {
+  const std::vector<std::int64_t> batches = {5, 5, 64, 7};
+  for (const double weight_decay : {0.0, 0.01}) {
+    std::vector<std::size_t> counts, none;
+    const auto found = weights_after(batches, /*in_backward=*/true, weight_decay, counts);
+    const auto expected = weights_after(batches, /*in_backward=*/false, weight_decay, none);
+    EXPECT_EQ(none, std::vector<std::size_t>(4, 0));
+    const std::size_t own = kernels::avx512_available() ? 2 : 0;
+    EXPECT_EQ(counts, (std::vector<std::size_t>{own, own, 0, own}));
+    // Whether a product is rounded before it is added is the operator's choice, and so a last bit.
+    EXPECT_LT(testing::relative_error(found, expected), 1e-7) << weight_decay;
+  }
+}
+
+TEST(OptimizerTest, NoStepInTheBackwardPassWithMomentum) {
+  TwoLayers net;
+  dist::SingleCommunicator communicator;
+  model::FlatParameters params(net, communicator, std::int64_t{1} << 40);
+  EXPECT_FALSE(Sgd(OptimizerOptions(), params).plain_step(0.1).has_value());
 }
 
 }  // namespace
