@@ -51,7 +51,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   # The wheel's libraries find NVIDIA's packages by their own RPATH, but the linker does not follow it.
   target_link_options(LibTorch::LibTorch INTERFACE "LINKER:--allow-shlib-undefined" "LINKER:-rpath,${LibTorch_ROOT}/lib")
   if(RN_WITH_CUDA)
-    # Nothing refers to libtorch_cuda by symbol; its kernels register themselves when it is loaded.
+    # Hardly anything refers to libtorch_cuda by symbol; its kernels register themselves when it is loaded.
     target_link_libraries(LibTorch::LibTorch INTERFACE "-Wl,--no-as-needed" ${LibTorch_CUDA_LIBRARY} "-Wl,--as-needed"
                           ${LibTorch_C10_CUDA_LIBRARY})
     target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})

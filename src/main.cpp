@@ -43,7 +43,7 @@ int train_run(const config::RunConfig& cfg) {
     auto& comm = session.communicator();
     init_logging(LogLevel::kInfo, comm.rank(), comm.world_size());
     config::check_world(cfg, comm.world_size());
-    const torch::Device device = app::prepare_device(session);
+    const torch::Device device = app::prepare_device(session, /*own_stream=*/cfg.train.cuda_graph);
     app::check_device_options(cfg, device);
     const auto precision = train::resolve_precision(cfg.train.precision, device);
 

@@ -111,6 +111,14 @@ def on_device_data(context, ranks):
                         lambda c, r: trained_weights(c, r, 40, overrides={"data.on_device": "true"}), NOISE)
 
 
+def graph(context, ranks):
+    """Traced steps are eager, with the same float32 rate from the device: the graph's twin."""
+    keys = {"train.cuda_graph": "true"}
+    return same_weights(f"train.cuda_graph against eager steps, {ranks} rank(s)", context, ranks,
+                        lambda c, r: trained_weights(c, r, 40, overrides={**keys, "report.trace": 40}),
+                        lambda c, r: trained_weights(c, r, 40, overrides=keys), NOISE)
+
+
 # The fault, on how many ranks at least, and the exit code that launch/run is to return.
 FAULTS = [("throw_numbers@step:step=5", 1, 5), ("hang@step:step=5", 1, 7), ("kill@step:rank=1:step=5", 2, 8)]
 
@@ -146,4 +154,7 @@ def all_checks(context, gpus):
     if gpus > 1:
         yield resume(context, gpus)
     yield on_device_data(context, 1)
+    yield graph(context, 1)
+    if gpus > 1:
+        yield graph(context, gpus)
     yield from faults(context, gpus)

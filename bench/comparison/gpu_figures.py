@@ -6,7 +6,8 @@ from .programs import ROOT, Measurement, RunFailed
 from .rows import GFLOP_PER_IMAGE, Row
 
 # Ways to run a step, each with the keys that choose it.
-OURS = {"eager": {}, "data on the device": {"data.on_device": "true"}}
+OURS = {"eager": {}, "data on the device": {"data.on_device": "true"},
+        "CUDA graph": {"data.on_device": "true", "train.cuda_graph": "true"}}
 PEER_MODES = {"eager": (), "compiled": ("--compile",), "compiled, CUDA graphs": ("--compile", "--graphs")}
 CONFIGS = ("train.yaml", "train_4_epochs.yaml", "quickstart.yaml")
 

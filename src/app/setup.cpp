@@ -25,10 +25,11 @@
 
 namespace rn::app {
 
-torch::Device prepare_device(dist::Session& session) {
+torch::Device prepare_device(dist::Session& session, bool own_stream) {
   at::set_num_threads(session.threads());
   if (session.device_index() < 0) return torch::kCPU;
   const torch::Device device(torch::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
+  if (own_stream) model::use_own_stream(device);
   if (auto* communicator = session.device_communicator()) {
     communicator->set_compute_stream(model::current_stream(device));
   }
@@ -39,6 +40,11 @@ void check_device_options(const config::RunConfig& config, torch::Device device)
   if (config.data.on_device && !device.is_cuda()) {
     throw ConfigError(
         "data.on_device: true keeps the images on a GPU, and this run computes on the CPU; leave it false");
+  }
+  if (config.train.cuda_graph && !device.is_cuda()) {
+    throw ConfigError(
+        "train.cuda_graph: true launches steps as a GPU's graph, and this run computes on the CPU; leave it "
+        "false");
   }
 }
 

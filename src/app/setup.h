@@ -14,8 +14,8 @@
 namespace rn::app {
 
 // Sets LibTorch's threads to the rank's share, tells the communicator of a GPU on which stream LibTorch
-// works, and returns the rank's device.
-torch::Device prepare_device(dist::Session& session);
+// works (with `own_stream` not on the default one, see model::use_own_stream), and returns the rank's device.
+torch::Device prepare_device(dist::Session& session, bool own_stream = false);
 
 // Throws ConfigError for options that `device` cannot serve.
 void check_device_options(const config::RunConfig& config, torch::Device device);

@@ -58,6 +58,10 @@ void add_train_options(std::vector<Option>& table) {
       "Threads per rank; 0: the node's cores divided among its ranks, with run.deterministic: strict "
       "one.",
       between(0, 4096));
+  train
+      .flag("cuda_graph", &TrainOptions::cuda_graph,
+            "On a GPU: launch every full step as one CUDA graph. Not yet run on a GPU (docs/gpu.md).")
+      .identity = true;  // its rate is a float32 number
   train.flag("drop_last", &TrainOptions::drop_last, "Leave out the smaller last batch of an epoch.")
       .identity = true;
   train.integer("replica_check_steps", &TrainOptions::replica_check_steps,

@@ -71,6 +71,18 @@ void check_train(const RunConfig& config, Rules& rules) {
                 {"train.batch_per_rank", "train.global_batch"},
                 "is given together with train.global_batch: ", train.global_batch, "; give one of them");
 
+  if (train.cuda_graph) {
+    const auto refuse = [&](bool refused, std::string_view key, std::string_view why) {
+      rules.require(!refused, {"train.cuda_graph", std::string(key)},
+                    "records one step for all full batches, ", why, "; set it to false");
+    };
+    refuse(train.accumulate_steps != 1, "train.accumulate_steps", "and train.accumulate_steps cuts them");
+    refuse(is_strict(config), "run.deterministic", "and run.deterministic: strict cuts them into shards");
+    refuse(config.model.norm == model::Norm::kSyncBatch, "model.norm",
+           "and model.norm: sync_batch has collectives whose sizes change");
+    refuse(config.model.name == "pfl_cnn", "model.name", "and pfl_cnn's dropout draws on the host");
+  }
+
   const auto& optimizer = config.optimizer;
   rules.require(!optimizer.nesterov || optimizer.momentum > 0, {"optimizer.nesterov", "optimizer.momentum"},
                 "needs optimizer.momentum above 0; set nesterov: false");

@@ -201,6 +201,8 @@ void check_sections(const RunConfig& config, Rules& rules) {
   rules.require(!config.swa.enabled, {"swa.enabled", "run.mode"}, "is not used in federated runs");
   rules.require(!config.data.on_device, {"data.on_device", "run.mode"},
                 "is not used in federated runs: clients take their images from the host");
+  rules.require(!config.train.cuda_graph, {"train.cuda_graph", "run.mode"},
+                "is not used in federated runs: a client's steps differ in size; leave it false");
   rules.require(config.model.norm != model::Norm::kSyncBatch, {"model.norm", "run.mode"},
                 "a client trains alone, there is nothing to synchronise; use batch or group");
 }

@@ -119,6 +119,15 @@ class Communicator {
   // Returns when every rank has called it; finishes what was started before.
   virtual void barrier() = 0;
 
+  // For a device that records its work as a graph (model/device_graph.h); nothing on the host. Collectives
+  // between begin_capture() and end_capture() are recorded and do not run; they are ordered after, never
+  // waited for. Each launch of that graph stands between before_launch() and after_launch(), and counts as
+  // these collectives in their order. One graph at a time: the one recorded last.
+  virtual void begin_capture() {}
+  virtual void end_capture() {}
+  virtual void before_launch() {}
+  virtual void after_launch() {}
+
   // The communicator for small host data (counts, names, hashes) of the same ranks; itself on the CPU.
   virtual Communicator& host() = 0;
 };

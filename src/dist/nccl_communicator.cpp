@@ -218,15 +218,15 @@ class NcclBuffer final : public Buffer {
 
 class NcclWork final : public Work::State {
  public:
-  // Marks the end of what the communication stream holds now.
-  NcclWork(std::shared_ptr<NcclHandle> handle, const CollectiveCall& collective)
-      : handle_(std::move(handle)), call_(collective) {
-    check_cuda(cudaEventRecord(end_.get(), handle_->stream()), "cudaEventRecord");
+  // Marks the end of what `stream` holds now. `captured`: of what a graph holds, so that the mark is an edge
+  // of the graph, which the host cannot ask.
+  NcclWork(std::shared_ptr<NcclHandle> handle, cudaStream_t stream, bool captured)
+      : handle_(std::move(handle)), captured_(captured) {
+    check_cuda(cudaEventRecord(end_.get(), stream), "cudaEventRecord");
   }
 
-  const CollectiveCall& collective() const { return call_; }
-
   bool done() const override {
+    RN_CHECK(!captured_, "a collective of a graph cannot be waited for");
     const cudaError_t state = cudaEventQuery(end_.get());
     if (state == cudaErrorNotReady) return false;
     check_cuda(state, "a collective on the device");
@@ -253,7 +253,7 @@ class NcclWork final : public Work::State {
 
  private:
   const std::shared_ptr<NcclHandle> handle_;
-  const CollectiveCall call_;
+  const bool captured_;
   Event end_;
   bool ordered_ = false;  // the caller's stream waits, so the host need not
 };
@@ -316,9 +316,34 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   void barrier() override {
     handle_->enter_device();
-    NcclWork(handle_, {}).wait();
+    NcclWork(handle_, handle_->stream(), /*captured=*/false).wait();
     retire();
     host_.barrier();
+  }
+
+  void begin_capture() override {
+    RN_CHECK(!capturing_, "two graphs at once");
+    capturing_ = true;
+    captured_.clear();
+  }
+  void end_capture() override { capturing_ = false; }
+
+  // NCCL wants the same order of operations on all ranks, so those of the graph wait for what was queued on
+  // the communication stream, such as a vote.
+  void before_launch() override {
+    handle_->enter_device();
+    handle_->check_async();
+    retire();
+    check_cuda(cudaEventRecord(produced_.get(), handle_->stream()), "cudaEventRecord");
+    check_cuda(cudaStreamWaitEvent(compute_stream_, produced_.get(), 0), "cudaStreamWaitEvent");
+    for (CollectiveCall& collective : captured_) announce(collective);
+  }
+
+  void after_launch() override {
+    handle_->enter_device();
+    if (!board_) return;
+    const auto end = std::make_shared<NcclWork>(handle_, compute_stream_, /*captured=*/false);
+    for (const CollectiveCall& collective : captured_) in_flight_.push_back({collective, end});
   }
 
  private:
@@ -326,27 +351,37 @@ class NcclCommunicator final : public DeviceCommunicator {
   Work start(CollectiveCall collective, Call call) {
     handle_->enter_device();
     handle_->check_async();
-    retire();
-    // Before the call: it may hang itself, where NCCL connects what it has not used yet.
-    if (board_) {
-      collective.number = board_->next_collective();
-      board_->device_collective_queued(collective);
+    if (!capturing_) {
+      retire();
+      announce(collective);  // before the call: it may hang itself, where NCCL connects what is new to it
     }
     check_cuda(cudaEventRecord(produced_.get(), compute_stream_), "cudaEventRecord");
     check_cuda(cudaStreamWaitEvent(handle_->stream(), produced_.get(), 0), "cudaStreamWaitEvent");
     handle_->settle(call(), name_of(collective.kind), {});
-    auto work = std::make_shared<NcclWork>(handle_, collective);
-    if (board_) {
-      if (finished_) finished_->count_on(handle_->stream());  // behind the event: nobody waits for it
-      in_flight_.push_back(work);
+    // In a graph before the mark that the compute stream waits for, or it would not be part of the graph;
+    // else behind it: nobody waits for it.
+    if (capturing_ && finished_) finished_->count_on(handle_->stream());
+    auto work = std::make_shared<NcclWork>(handle_, handle_->stream(), capturing_);
+    if (capturing_) {
+      captured_.push_back(collective);
+    } else if (board_) {
+      if (finished_) finished_->count_on(handle_->stream());
+      in_flight_.push_back({collective, work});
     }
     return Work(std::move(work));
   }
 
+  // Gives a collective its number, and shows it on the board.
+  void announce(CollectiveCall& collective) {
+    if (!board_) return;
+    collective.number = board_->next_collective();
+    board_->device_collective_queued(collective);
+  }
+
   // Tells the flight ring which collectives the device has finished.
   void retire() {
-    while (!in_flight_.empty() && in_flight_.front()->done()) {
-      board_->device_collective_found_done(in_flight_.front()->collective());
+    while (!in_flight_.empty() && in_flight_.front().end->done()) {
+      board_->device_collective_found_done(in_flight_.front().collective);
       if (!finished_) ++board_->mine().device_finished;
       in_flight_.pop_front();
     }
@@ -356,9 +391,15 @@ class NcclCommunicator final : public DeviceCommunicator {
   ProgressBoard* const board_;
   const std::shared_ptr<NcclHandle> handle_;
   cudaStream_t compute_stream_ = nullptr;
-  Event produced_;                                   // of the handle's device
-  std::optional<FinishedCounter> finished_;          // with a board that the device can write to
-  std::deque<std::shared_ptr<NcclWork>> in_flight_;  // with a board
+  Event produced_;                           // of the handle's device
+  std::optional<FinishedCounter> finished_;  // with a board that the device can write to
+  struct InFlight {
+    CollectiveCall collective;
+    std::shared_ptr<NcclWork> end;  // of it, or of the graph that holds it
+  };
+  std::deque<InFlight> in_flight_;  // with a board
+  bool capturing_ = false;
+  std::vector<CollectiveCall> captured_;  // those of the graph, with the numbers of its last launch
 };
 
 // A sum whose result every rank knows: a transport that loses or mixes up data is found before it trains.

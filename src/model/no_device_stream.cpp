@@ -5,4 +5,6 @@ namespace rn::model {
 
 void* current_stream(torch::Device) { return nullptr; }
 
+void use_own_stream(torch::Device) {}
+
 }  // namespace rn::model

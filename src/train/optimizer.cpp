@@ -60,7 +60,7 @@ std::optional<model::PlainStep> Sgd::plain_step(double lr) const {
   return model::PlainStep{lr, options_.weight_decay};
 }
 
-void Sgd::step(double lr, const torch::Tensor& found_inf) {
+void Sgd::step(const Rate& lr, const torch::Tensor& found_inf) {
   const torch::NoGradGuard no_grad;
   if (auto stepped = params_.stepped(); stepped != left_out_) {
     left_out_ = std::move(stepped);
@@ -68,12 +68,19 @@ void Sgd::step(double lr, const torch::Tensor& found_inf) {
   }
   for (Group& group : groups_) {
     if (group.weights.empty()) continue;
-    // Momentum starts at zero, so the first step needs no special case: 0 * momentum + gradient is the
-    // gradient.
-    at::_fused_sgd_(group.weights, group.gradients, group.momenta, group.weight_decay, options_.momentum,
-                    lr * group.lr_scale,
-                    /*dampening=*/0.0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
-                    /*grad_scale=*/{}, found_inf);
+    const auto step = [&](const auto& rate) {
+      // Momentum starts at zero, so the first step needs no special case: 0 * momentum + gradient is the
+      // gradient.
+      at::_fused_sgd_(group.weights, group.gradients, group.momenta, group.weight_decay, options_.momentum,
+                      rate,
+                      /*dampening=*/0.0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
+                      /*grad_scale=*/{}, found_inf);
+    };
+    if (lr.on_device.defined()) {
+      step(group.lr_scale == 1.0 ? lr.on_device : lr.on_device * group.lr_scale);
+    } else {
+      step(lr.value * group.lr_scale);
+    }
   }
 }
 

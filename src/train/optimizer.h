@@ -7,12 +7,22 @@
 #include <torch/torch.h>
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "model/flat_parameters.h"
 #include "train/options.h"
 
 namespace rn::train {
+
+// A learning rate: a number, or a float32 scalar in the device's memory, where a graph reads it at each
+// launch.
+struct Rate {
+  Rate(double number) : value(number) {}                        // NOLINT: a number is a rate
+  Rate(torch::Tensor scalar) : on_device(std::move(scalar)) {}  // NOLINT
+  double value = 0;
+  torch::Tensor on_device;  // undefined: `value` counts
+};
 
 class Sgd {
  public:
@@ -22,7 +32,7 @@ class Sgd {
   // weights := weights - lr * (...). Leaves everything as it is where `found_inf` (a float32 scalar on the
   // device) is not 0: a step whose gradient is not finite is skipped on the device, without the host knowing.
   // Weights that made their step in the backward pass are left out.
-  void step(double lr, const torch::Tensor& found_inf);
+  void step(const Rate& lr, const torch::Tensor& found_inf);
 
   // What step() does to the weights that decay, where it needs nothing but their gradient: for
   // FlatParameters::begin_gradient.

@@ -19,6 +19,7 @@ struct TrainOptions {
   double clip_norm = 0.0;                   // 0: no clipping
   int shards = 4;                           // run.deterministic: strict: of a step's batch
   int threads = 0;                          // per rank; 0: the node's cores divided among its ranks
+  bool cuda_graph = false;                  // on a GPU: full steps as one graph, see graphed_step.h
   bool drop_last = false;                   // leave out the smaller last batch of an epoch
   std::int64_t replica_check_steps = 1000;  // steps between two replica checks; 0: before checkpoints only
 };

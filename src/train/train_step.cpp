@@ -82,7 +82,7 @@ TrainStep::~TrainStep() {
   }
 }
 
-Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, double lr) {
+Ballot TrainStep::run(BatchSource& batches, std::int64_t global_count, const Rate& lr) {
   Ballot ballot = accumulate_gradient(batches, global_count);
   const report::TraceSpan span(options_.trace, "optimizer");
   const torch::NoGradGuard no_grad;

@@ -48,7 +48,7 @@ class TrainStep {
 
   // Collective. Takes this rank's shards from `batches`; `global_count`: samples of the step over all ranks.
   // Returns what this rank brings to the vote, without waiting for the device.
-  Ballot run(BatchSource& batches, std::int64_t global_count, double lr);
+  Ballot run(BatchSource& batches, std::int64_t global_count, const Rate& lr);
 
   // run() up to the update: the gradient of the global batch is in params.gradient afterwards.
   Ballot accumulate_gradient(BatchSource& batches, std::int64_t global_count);

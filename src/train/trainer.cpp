@@ -70,7 +70,12 @@ Trainer::Trainer(const TrainerOptions& options, dist::Session& session, model::N
                     session.host(), session.board(), state, checkpoints, report),
       stragglers_(session),
       started_(Clock::now()),
-      record_started_(started_) {}
+      record_started_(started_) {
+  if (!options.train.cuda_graph) return;
+  const auto device = state.params.weights.device();
+  graphed_.emplace(step_, session.communicator(), device, plan.shape().global_batch,
+                   model::make_device_graph(device));
+}
 
 StepOptions Trainer::step_options() {
   StepOptions options = options_.step;
@@ -112,10 +117,14 @@ ExitCode Trainer::fit() {
 }
 
 void Trainer::throw_out_of_memory(const Step& step, const std::string& details) const {
-  throw Error(ExitCode::kFailure,
-              cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
-                  " images per shard. Raise train.accumulate_steps (now ", options_.step.accumulate,
-                  ") or lower train.global_batch (now ", plan_.shape().global_batch, "). ", details));
+  throw Error(
+      ExitCode::kFailure,
+      cat("out of memory in step ", step.step + 1, " with ", plan_.shard(step, 0, 0).size(),
+          " images per shard. ",
+          graphed_ ? "Set train.cuda_graph: false, since a graph has memory of its own beside that of "
+                     "eager steps"
+                   : cat("Raise train.accumulate_steps (now ", options_.step.accumulate, ")"),
+          " or lower train.global_batch (now ", plan_.shape().global_batch, "). ", details));
 }
 
 // One step and what is due after it. Every decision here is a function of the step or of the vote, so all
@@ -130,7 +139,9 @@ void Trainer::run_step(BatchSource& batches) {
   const report::TraceSpan span(&trace_, "step", step.step + 1);
   Ballot ballot;
   try {
-    ballot = step_.run(batches, step.count, schedule_.at(step.step));
+    const double lr = schedule_.at(step.step);
+    ballot = graphed_ ? graphed_->run(batches, step.count, lr, /*eager=*/trace_.recording())
+                      : step_.run(batches, step.count, lr);
   } catch (const c10::Error& error) {
     if (!is_out_of_memory(error)) throw;
     throw_out_of_memory(step, message_of(error));
@@ -142,8 +153,9 @@ void Trainer::run_step(BatchSource& batches) {
   ballot.stop_reason = static_cast<int>(wanted_stop());
   const auto earlier = start_vote(step.step, ballot);
 
-  times_[static_cast<std::size_t>(step.step % 2)] = {Clock::now(), batches.take_wait_seconds(),
-                                                     step_.comm_wait_seconds()};
+  times_[static_cast<std::size_t>(step.step % 2)] = {
+      Clock::now(), batches.take_wait_seconds(),
+      graphed_ && graphed_->launched() ? 0 : step_.comm_wait_seconds()};
   if (earlier) account(*earlier);
   const bool last = progress.step == total_steps_;
   const bool evaluates = !last && is_due(options_.eval.every_epochs);

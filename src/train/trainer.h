@@ -18,6 +18,7 @@
 #include "report/trace.h"
 #include "train/checkpointer.h"
 #include "train/evaluator.h"
+#include "train/graphed_step.h"
 #include "train/lr_schedule.h"
 #include "train/options.h"
 #include "train/step_plan.h"
@@ -96,6 +97,7 @@ class Trainer {
   const LrSchedule schedule_;
   report::Trace trace_;
   TrainStep step_;
+  std::optional<GraphedStep> graphed_;  // around step_, with train.cuda_graph
   Vote vote_;
   Checkpointer checkpointer_;
   StragglerWatch stragglers_;

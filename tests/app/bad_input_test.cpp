@@ -173,6 +173,8 @@ TEST_F(BadInputTest, MoreRanksThanImagesOfABatchIsSaidOnce) {
 TEST_F(BadInputTest, WhatNeedsAGpuIsRefusedOnTheCpu) {
   expect_error(train("run", {"data.on_device=true", "dist.backend=mpi"}), 2,
                {"data.on_device: true keeps the images on a GPU"});
+  expect_error(train("run", {"train.cuda_graph=true", "dist.backend=mpi"}), 2,
+               {"train.cuda_graph: true launches steps as a GPU's graph"});
 }
 
 TEST_F(BadInputTest, NumbersThatAreNotFiniteEndTheRunAtTheStep) {

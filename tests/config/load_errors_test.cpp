@@ -62,7 +62,7 @@ const Case kKeys[] = {
     {"train:\n  \"a\\nb\": 1\n",
      "a.yaml:2:3: 'train.a\\x0ab': unknown key; known in 'train': epochs, max_steps, global_batch, "
      "batch_per_rank, "
-     "precision, accumulate_steps, label_smoothing, clip_norm, shards, threads, drop_last, "
+     "precision, accumulate_steps, label_smoothing, clip_norm, shards, threads, cuda_graph, drop_last, "
      "replica_check_steps, "
      "kernels"},
 };

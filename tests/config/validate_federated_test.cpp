@@ -83,9 +83,11 @@ INSTANTIATE_TEST_SUITE_P(, FederatedRuleTest, ::testing::ValuesIn(kRules));
 
 TEST(FederatedRulesTest, OtherSectionsThatAreNotUsedAreRefused) {
   const auto error = load_error(
-      "run: {mode: federated}\nema: {enabled: true}\ntrain: {batch_per_rank: 4}\ndata: {on_device: true}");
+      "run: {mode: federated}\nema: {enabled: true}\ntrain: {batch_per_rank: 4, cuda_graph: true}\ndata: "
+      "{on_device: true}");
   EXPECT_NE(error.find("ema.enabled: is not used in federated runs"), std::string::npos) << error;
   EXPECT_NE(error.find("train.batch_per_rank: a client's batch"), std::string::npos) << error;
+  EXPECT_NE(error.find("train.cuda_graph: is not used in federated runs"), std::string::npos) << error;
   EXPECT_NE(error.find("data.on_device: is not used in federated runs"), std::string::npos) << error;
 }
 

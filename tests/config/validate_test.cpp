@@ -87,6 +87,22 @@ const Rule kRules[] = {
     {"{run: {deterministic: strict}, train: {shards: 8, global_batch: 7}}",
      "a.yaml:1:48: train.shards: 8 shards of a batch of 7 images would be empty in part",
      "{run: {deterministic: strict}, train: {shards: 8, global_batch: 8}}"},
+    {"train: {cuda_graph: true, accumulate_steps: 2}",
+     "a.yaml:1:21: train.cuda_graph: records one step for all full batches, and train.accumulate_steps cuts "
+     "them; set it to false",
+     "train: {cuda_graph: true}"},
+    {"{train: {cuda_graph: true}, run: {deterministic: strict}}",
+     "a.yaml:1:22: train.cuda_graph: records one step for all full batches, and run.deterministic: strict "
+     "cuts them into shards; set it to false",
+     "{train: {cuda_graph: true}, run: {deterministic: false}}"},
+    {"{train: {cuda_graph: true}, model: {norm: sync_batch}}",
+     "a.yaml:1:22: train.cuda_graph: records one step for all full batches, and model.norm: sync_batch has "
+     "collectives whose sizes change; set it to false",
+     "{train: {cuda_graph: true}, model: {norm: group}}"},
+    {"{train: {cuda_graph: true}, model: {name: pfl_cnn}}",
+     "a.yaml:1:22: train.cuda_graph: records one step for all full batches, and pfl_cnn's dropout draws on "
+     "the host; set it to false",
+     "{train: {cuda_graph: true}, model: {name: resnet9}}"},
     {"run: {name: a/b}",
      "a.yaml:1:13: run.name: 'a/b' cannot be the name of a folder; use letters, digits, '-', '_' and '.'",
      "run: {name: a.b}"},

@@ -1,6 +1,8 @@
 // NCCL's collectives against sums that are exact in every type, on one GPU per rank.
 #include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <cmath>
 #include <thread>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "dist/nccl_communicator.h"
 #include "dist/progress_board.h"
 #include "gpu_testing.h"
+#include "model/device_graph.h"
 
 namespace rn::dist {
 namespace {
@@ -185,6 +188,40 @@ TEST_F(NcclCommunicatorTest, ShowsItsCollectivesOnTheBoardWhereTheDeviceCountsTh
   EXPECT_EQ(entry.call.kind, CollectiveKind::kAllReduce);
   EXPECT_EQ(entry.call.bytes, 4096U);
   EXPECT_TRUE(entry.finished()) << "found by barrier()";
+}
+
+TEST_F(NcclCommunicatorTest, AGraphsCollectivesCountAtEveryLaunch) {
+  const c10::impl::VirtualGuardImpl streams(torch::kCUDA);
+  const auto before = streams.getStream(device());
+  model::use_own_stream(device());
+  {
+    ProgressBoard board(LaunchEnv{});
+    const auto communicator = make_nccl_communicator(host(), device().index(), 120, &board);
+    void* const stream = model::current_stream(device());
+    communicator->set_compute_stream(stream);
+    const auto memory = communicator->allocate(sizeof(float));
+    auto value =
+        torch::from_blob(memory->bytes().data(), {1}, torch::dtype(torch::kFloat32).device(device()));
+    value.fill_(1);
+    const auto graph = model::make_device_graph(device());
+    communicator->begin_capture();
+    graph->capture([&] { communicator->all_reduce(memory->bytes(), DType::kF32).order_after(stream); });
+    communicator->end_capture();
+    BoardRow& row = board.mine();
+    const std::int64_t counted = row.device_collectives;
+    constexpr int kLaunches = 3;
+    for (int i = 0; i < kLaunches; ++i) {
+      communicator->before_launch();
+      graph->launch();
+      communicator->after_launch();
+    }
+    EXPECT_EQ(row.device_collectives, counted + kLaunches);
+    EXPECT_EQ(value.item<float>(), std::pow(static_cast<float>(communicator->world_size()), kLaunches));
+    communicator->barrier();
+    EXPECT_EQ(row.device_finished, row.device_collectives) << "written by the device itself";
+    EXPECT_FALSE(snapshot_of(row, 0).waiting());
+  }
+  streams.exchangeStream(before);
 }
 
 TEST_F(NcclCommunicatorTest, RefusesARoundedWire) {

@@ -11,7 +11,7 @@
 
 namespace rn::test {
 
-class FaultyCommunicator final : public Communicator {
+class FaultyCommunicator : public Communicator {
  public:
   struct Call {
     std::string kind;
