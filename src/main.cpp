@@ -57,7 +57,7 @@ int train_run(const config::RunConfig& cfg) {
     app::check_ranks_agree(session, cfg, precision, params.layout(), dataset->content_hash);
     if (!cfg.model.init_from.empty()) app::initialize_from(cfg.model.init_from, params);
 
-    auto options = app::trainer_options(cfg, precision, comm.world_size());
+    auto options = app::trainer_options(cfg, precision, device, comm.world_size());
     train::StepPlan plan(
         {dataset->train.size, config::global_batch(cfg, comm.world_size()), comm.world_size(),
          config::shards_of_rank(cfg, comm.world_size()), cfg.train.drop_last, config::is_strict(cfg)},

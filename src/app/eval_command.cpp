@@ -14,6 +14,7 @@
 #include "io/checkpoint_folder.h"
 #include "io/json_number.h"
 #include "model/flat_parameters.h"
+#include "model/host_allocator.h"
 #include "model/safetensors_weights.h"
 #include "train/evaluator.h"
 
@@ -186,6 +187,7 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
       arguments.config.empty() ? location.run + "/config.resolved.yaml" : arguments.config;
   const config::RunConfig config = config::load_config(config_path, arguments.overrides).config;
 
+  model::prepare_host_allocator();
   dist::Session session(config.dist, config.train.threads);
   dist::release_stop_signals();  // there is nothing to save
   const auto evaluate = [&] {
@@ -211,8 +213,9 @@ int run_eval_command(std::span<const std::string> args, std::ostream& out) {
 
     session.board().enter(dist::Phase::kEval);
     const auto precision = train::resolve_precision(config.train.precision, device);
+    const auto eval = eval_options(config, device);
     const auto result = train::evaluate(*net, images, host,
-                                        {config.augment, config.data, config.eval, precision, device,
+                                        {config.augment, config.data, eval, precision, device,
                                          static_cast<std::int64_t>(dataset->classes.size()),
                                          [&] { session.board().enter(dist::Phase::kEval); }});
     if (host.rank() == 0) {

@@ -7,21 +7,8 @@
 #include "federated/async_timeline.h"
 
 namespace rn::app {
-namespace {
-
-// On a CPU larger batches are not faster. Those of eval.batch's default would be most of a process's memory:
-// 340 MiB of activations for pfl-research's network, 25 with these.
-constexpr std::int64_t kMostOnCpu = 100;
-
-}  // namespace
 
 using namespace federated;
-
-train::EvalOptions eval_options(const config::RunConfig& config, torch::Device device) {
-  train::EvalOptions options = config.eval;
-  if (device.is_cpu()) options.batch = std::min(options.batch, kMostOnCpu);
-  return options;
-}
 
 LocalOptions local_options(const config::RunConfig& config, train::Precision precision) {
   LocalOptions options;

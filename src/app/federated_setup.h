@@ -20,9 +20,6 @@ inline constexpr std::int64_t kOneBucket = std::int64_t{1} << 40;
 // Local training, without on_step.
 federated::LocalOptions local_options(const config::RunConfig& config, train::Precision precision);
 
-// eval, in batches of which a process on a CPU can spare the activations.
-train::EvalOptions eval_options(const config::RunConfig& config, torch::Device device);
-
 // [clients], images of each.
 std::vector<std::int64_t> client_images(const federated::Partition& partition);
 

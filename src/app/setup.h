@@ -23,9 +23,12 @@ void check_device_options(const config::RunConfig& config, torch::Device device)
 // dist.bucket_mib as elements of float32.
 std::int64_t bucket_elements(const dist::DistOptions& options);
 
+// eval, in batches whose activations a process on a CPU can spare.
+train::EvalOptions eval_options(const config::RunConfig& config, torch::Device device);
+
 // The trainer's options from the sections of the configuration.
 train::TrainerOptions trainer_options(const config::RunConfig& config, train::Precision precision,
-                                      int world_size);
+                                      torch::Device device, int world_size);
 
 // The network of the configuration for these images, with fresh weights, on the CPU. Throws ConfigError where
 // it cannot take them. Borrows `communicator`.

@@ -147,7 +147,10 @@ void add_observer_options(std::vector<Option>& table) {
   SectionBuilder eval(table, "eval", &RunConfig::eval, false);
   eval.number("every_epochs", &EvalOptions::every_epochs,
               "Epochs between two evaluations; 0: at the end only.", between(0, kMostEpochs));
-  eval.integer("batch", &EvalOptions::batch, "Images per evaluation batch on each rank.", between(1, 1e6));
+  eval.integer(
+      "batch", &EvalOptions::batch,
+      "Images per evaluation batch on each rank; on a CPU at most 100, since more are not faster there.",
+      between(1, 1e6));
   eval.one_of("on", &EvalOptions::on, "Which ranks evaluate.", {"all", "rank0"});
 
   using train::CheckpointOptions;
